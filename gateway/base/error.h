@@ -1,0 +1,43 @@
+/*
+ * Error codes of the gateway, and an error with text for people. 0 is success, negative an error.
+ * A function that can fail because of something outside fills a struct gw_error: what, where, how to mend it.
+ */
+#ifndef GW_BASE_ERROR_H
+#define GW_BASE_ERROR_H
+
+#define GW_MUST_CHECK __attribute__((warn_unused_result))
+
+#define GW_ERRORS(X)                                                                                                   \
+    X(-100, ENOMEM, "out of memory")                                                                                   \
+    X(-101, EIO, "input or output failed")                                                                             \
+    X(-102, EFULL, "no space is left")                                                                                 \
+    X(-103, EINVALID, "a value is not allowed")                                                                        \
+    X(-104, EDAMAGED, "stored data is damaged")                                                                        \
+    X(-105, EBUSY, "in use by another process")                                                                        \
+    X(-106, ENOTFOUND, "not found")                                                                                    \
+    X(-107, EAUTH, "credentials are not valid")                                                                        \
+    X(-108, EPROTOCOL, "the peer broke the protocol")                                                                  \
+    X(-109, ESTALE, "superseded by a newer connection or state")                                                       \
+    X(-110, EVERSION, "written by a newer version")                                                                    \
+    X(-111, EAGAIN, "not now")                                                                                         \
+    X(-112, ECRYPTO, "a cryptographic operation failed")
+
+enum gw_error_code {
+    GW_OK = 0,
+#define GW_ERROR_ENUM(code, name, text) GW_##name = code,
+    GW_ERRORS(GW_ERROR_ENUM)
+#undef GW_ERROR_ENUM
+};
+
+struct gw_error {
+    int code;
+    char text[480]; /* "what, where: how to mend it" */
+};
+
+const char *gw_error_text(int code);
+
+/* Fills *error (may be NULL) and returns code. errno_value 0: no system error is appended. */
+int gw_error_set(struct gw_error *error, int code, int errno_value, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * A delivered event: one event of a journal entry with everything resolved (context, identity, time), and its JSON.
+ */
+#ifndef GW_DELIVERY_EVENT_H
+#define GW_DELIVERY_EVENT_H
+
+#include "journal/entry.h"
+#include "wire/message.h"
+
+struct gw_event {
+    struct trib_text device;
+    uint64_t stream, seq, boot, ord, mono_ms;
+    uint64_t utc_ms, uncertainty_ms;
+    uint8_t quality; /* enum trib_time_quality: synced, estimated or received */
+    uint64_t received_utc_ms;
+    uint64_t tenant;
+    uint64_t offset;  /* of the journal entry */
+    uint32_t index;   /* of the event in it */
+    unsigned type;    /* enum trib_event_type */
+    uint64_t session; /* 0: none */
+    struct trib_text content, user; /* user: a pseudonym */
+    const uint8_t *fields;
+    size_t fields_len;
+};
+
+struct gw_event_reader {
+    struct gw_entry_head head;
+    struct trib_wire_batch_reader batch;
+    struct trib_wire_context contexts[TRIB_WIRE_CONTEXTS_MAX + 1];
+    uint64_t offset;
+    uint32_t index;
+};
+
+TRIB_MUST_CHECK int gw_event_reader_open(struct gw_event_reader *r, uint64_t offset, const uint8_t *entry, size_t len);
+/* 1 event, 0 end, negative error. Tombstones and drops are stepped over. */
+TRIB_MUST_CHECK int gw_event_next(struct gw_event_reader *r, struct gw_event *out);
+
+/*
+ * One JSON object without line end: {"id":"<device>/<stream hex>/<seq>","type":...,"device":...,"stream":"<16 hex>",
+ * "seq":n,"boot":n,"ord":n,"time":"RFC 3339 ms Z","time_quality":...,"time_uncertainty_ms":n,"received":...,
+ * "session":"<16 hex>","content":...,"user":...,"gateway":..., "<field>":...}. Enumerations as their names.
+ * Returns the length as snprintf does.
+ */
+size_t gw_event_json(const struct gw_event *event, const char *gateway_id, char *buffer, size_t capacity);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * The journal: what was acked, until every sink has it. docs/journal.md describes the files.
+ *
+ * A `meta` LMDB environment (gateway identity, merged stream rows, cursors) and a row of segment environments. One
+ * commit is one synced transaction in the active segment: a block of entries, quarantine entries, stream rows.
+ * Offsets count entries from 0 in this journal epoch. An entry is opaque bytes here (journal/entry.h gives them
+ * meaning). One thread commits; any thread reads. No read transaction outlives a call.
+ */
+#ifndef GW_JOURNAL_JOURNAL_H
+#define GW_JOURNAL_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct gw_journal;
+
+struct gw_journal_config {
+    const char *folder;      /* must exist and be writable; locked while open */
+    uint64_t segment_bytes;  /* 0: 256 MiB; at least 1 MiB */
+    uint64_t quota_bytes;    /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
+    uint64_t stream_forget_ms; /* rows not touched for this long are forgotten; 0: 90 days */
+};
+
+struct gw_journal_stream {
+    uint64_t committed; /* last committed seq, 0: none */
+    uint32_t crc;       /* of that event (trib_wire_event_crc), 0 for a drop */
+    uint64_t generation; /* journal generation of the device when committed */
+};
+
+/* What one batch does to one stream: compare-and-swap on its row. */
+struct gw_journal_lane {
+    uint64_t stream;        /* 0: not used */
+    uint64_t expected;      /* the row's committed seq must be this (a missing row counts as 0) ... */
+    bool adopt;             /* ... unless adopt: another gateway acked the rest; then the row must be ≤ expected */
+    uint64_t last_seq;      /* new committed seq */
+    uint32_t last_crc;
+};
+
+struct gw_journal_quarantine {
+    const uint8_t *sealed; /* privacy/seal.h output */
+    size_t sealed_len;
+    uint64_t stream, seq;
+    uint32_t code; /* enum trib_reject */
+};
+
+/* One batch in a commit. All memory is the caller's and stays until commit returns. */
+struct gw_journal_write {
+    const char *device; /* terminated */
+    uint64_t generation;
+    struct gw_journal_lane lanes[2];
+    const uint8_t *entry; /* NULL: nothing for the sinks (all rejected) */
+    size_t entry_len;
+    const struct gw_journal_quarantine *quarantine;
+    size_t quarantine_count;
+    int status; /* out: 0 committed and durable; GW_ESTALE: a row did not match, nothing of this batch is kept */
+};
+
+/* GW_EBUSY another process has it; GW_EVERSION; GW_EDAMAGED (meta); GW_EIO; GW_EINVALID (folder missing, read-only). */
+GW_MUST_CHECK int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **out, struct gw_error *error);
+void gw_journal_close(struct gw_journal *journal);
+
+uint64_t gw_journal_epoch(const struct gw_journal *journal);
+/* Random 16 hex digits made at format; the gateway id in WELCOME unless configured. */
+const char *gw_journal_gateway_id(const struct gw_journal *journal);
+
+/* All writes in one transaction, synced before it returns. 0: look at each status. GW_EFULL or GW_EIO: none is kept. */
+GW_MUST_CHECK int gw_journal_commit(struct gw_journal *journal, struct gw_journal_write *const *writes, size_t count,
+                                    struct gw_error *error);
+
+/* The row of a stream, merged over meta and segments. 0; GW_ENOTFOUND; GW_EIO. Any thread. */
+GW_MUST_CHECK int gw_journal_stream_get(struct gw_journal *journal, const char *device, uint64_t stream,
+                                        struct gw_journal_stream *out);
+
+struct gw_journal_entry {
+    uint64_t offset;
+    const uint8_t *data; /* into the caller's buffer */
+    size_t len;
+};
+
+/*
+ * Copies whole entries from `offset` on into buffer, at most max_entries and at least one if any is there.
+ * 0 with *out_count (0: nothing newer yet) and *out_next, the offset to ask for next (it leaps over lost segments and
+ * *out_lost counts the entries lost); GW_EFULL: buffer too small for the one entry, *out_next is then unchanged and
+ * *out_needed its size; GW_EIO.
+ */
+GW_MUST_CHECK int gw_journal_read(struct gw_journal *journal, uint64_t offset, uint8_t *buffer, size_t capacity,
+                                  struct gw_journal_entry *entries, size_t max_entries, size_t *out_count,
+                                  uint64_t *out_next, uint64_t *out_lost, size_t *out_needed);
+uint64_t gw_journal_end(const struct gw_journal *journal);   /* offset after the newest durable entry */
+uint64_t gw_journal_begin(const struct gw_journal *journal); /* oldest offset kept */
+
+/* A sink's cursor: next offset it needs. Kept in memory, synced to meta at most once a second and at close. */
+GW_MUST_CHECK int gw_journal_cursor_set(struct gw_journal *journal, const char *sink, uint64_t offset);
+GW_MUST_CHECK int gw_journal_cursor_get(struct gw_journal *journal, const char *sink, uint64_t *out_offset);
+/* Unlinks sealed, merged segments that every named sink has passed. Called by the committer when idle. */
+GW_MUST_CHECK int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count);
+
+struct gw_journal_stats {
+    uint64_t disk_bytes, segments, damaged_segments, quarantine_entries;
+};
+void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *out);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Structured logs: one JSON object a line on standard error. Never personal data, never secrets; addresses truncated.
+ *   gw_log(GW_LOG_WARNING, "journal.segment_damaged", "run tributaryctl journal salvage",
+ *          GW_TEXT("segment", name), GW_UINT("offset", offset));
+ * A code point that logs more than 10 lines a second is cut, and the next line says how many were suppressed.
+ */
+#ifndef GW_OBSERVE_LOG_H
+#define GW_OBSERVE_LOG_H
+
+#include <stdint.h>
+
+enum gw_log_level { GW_LOG_DEBUG, GW_LOG_INFO, GW_LOG_WARNING, GW_LOG_ERROR };
+
+struct gw_log_field {
+    const char *name; /* NULL ends the list */
+    enum { GW_FIELD_TEXT, GW_FIELD_UINT, GW_FIELD_INT, GW_FIELD_HEX } kind;
+    union {
+        const char *text;
+        uint64_t uint;
+        int64_t sint;
+    } value;
+};
+
+#define GW_TEXT(n, v) {.name = (n), .kind = GW_FIELD_TEXT, .value.text = (v)}
+#define GW_UINT(n, v) {.name = (n), .kind = GW_FIELD_UINT, .value.uint = (v)}
+#define GW_INT(n, v) {.name = (n), .kind = GW_FIELD_INT, .value.sint = (v)}
+#define GW_HEX(n, v) {.name = (n), .kind = GW_FIELD_HEX, .value.uint = (v)}
+
+/* event: dotted name for machines; message: what happened and what the operator can do. Thread-safe. */
+#define gw_log(level, event, message, ...)                                                                             \
+    gw_log_write((level), (event), (message), (const struct gw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.name = 0}})
+
+void gw_log_write(enum gw_log_level level, const char *event, const char *message, const struct gw_log_field *fields);
+void gw_log_set_level(enum gw_log_level least);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * Tributary SDK: records playback and favourite events into a power-loss-safe ring and forwards them to a gateway.
+ *
+ * Five calls integrate it: trib_init, trib_session_start, trib_session_report, trib_session_end, trib_poll.
+ *
+ * Memory: every buffer is the caller's and must outlive the client; nothing is allocated. Threads: the SDK has none.
+ * trib_poll, trib_flush, trib_init and trib_shutdown belong to one thread. All recording calls never block, touch
+ * no port but the clock and the lock, and may come from any thread if config.lock is given; not from an ISR.
+ * Errors: 0 or a negative TRIB_E… of <wire/error.h>; trib_error_text() names it.
+ */
+#ifndef TRIBUTARY_H
+#define TRIBUTARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tributary/port.h"
+#include "wire/error.h"
+#include "wire/vocabulary.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TRIBUTARY_VERSION "0.1.0"
+
+enum trib_state {
+    TRIB_STATE_OFFLINE,    /* waiting for the next attempt */
+    TRIB_STATE_CONNECTING, /* network, TLS, upgrade, HELLO */
+    TRIB_STATE_ONLINE,     /* WELCOME was received */
+    TRIB_STATE_REFUSED,    /* fatal answer: recording goes on, next attempt in hours */
+};
+
+struct trib_client;
+
+struct trib_callbacks {
+    void *context;
+    void (*state)(void *context, enum trib_state state, int error);                                /* optional */
+    void (*rejected)(void *context, uint64_t stream, uint64_t seq, unsigned code);                 /* optional */
+};
+
+struct trib_config {
+    const char *device_id; /* 1 to 64 bytes; the one in the credentials */
+    const char *host;
+    uint16_t port;
+    const char *path;  /* NULL: "/v1" */
+    const char *token; /* bearer JWT; NULL with a client certificate */
+
+    struct trib_storage storage[TRIB_LANE_COUNT]; /* vital, routine */
+    struct trib_net net;                          /* already secure: TLS is a layer in ports/mbedtls */
+    struct trib_clock clock;
+    struct trib_entropy entropy;
+    struct trib_lock lock;  /* optional */
+    struct trib_log log;    /* optional */
+    struct trib_callbacks callbacks;
+
+    uint8_t *staging;      /* events between record and the next poll; 1 KiB holds about 30 */
+    size_t staging_bytes;  /* at least 512 */
+    uint8_t *transmit;     /* one outgoing message; at least 1024 */
+    size_t transmit_bytes;
+    uint8_t *receive;      /* one incoming message; at least 1024 */
+    size_t receive_bytes;
+
+    uint32_t durable_window_ms; /* routine events are durable within this; 0: 1000 */
+    uint32_t ping_ms;           /* heartbeat of a playback session; 0: 10000 */
+    uint32_t linger_ms;         /* how long routine events may wait for company before they are sent; 0: 1000 */
+    uint32_t backoff_min_ms;    /* 0: 1000 */
+    uint32_t backoff_max_ms;    /* 0: 60000 */
+};
+
+struct trib_stats {
+    uint64_t recorded;      /* events taken by record calls */
+    uint64_t refused;       /* record calls that returned TRIB_EFULL */
+    uint64_t dropped;       /* events lost from a full lane, declared to the gateway */
+    uint64_t durable[TRIB_LANE_COUNT]; /* newest durable seq */
+    uint64_t acked[TRIB_LANE_COUNT];   /* newest acked seq */
+    uint64_t waiting;       /* durable and not acked */
+    uint64_t sent;          /* events put into batches, resends included */
+    uint64_t rejected;      /* acked with a rejection code */
+    uint64_t connects;      /* WELCOMEs received */
+    uint64_t damaged;       /* damaged records found and skipped at start */
+};
+
+/* Mounts or formats both lanes and reads what waits in them. No network yet.
+ * TRIB_EINVAL (the log says which field), TRIB_EIO, TRIB_EBUSY. */
+TRIB_MUST_CHECK int trib_init(struct trib_client *client, const struct trib_config *config);
+
+/* Does all work in bounded steps: journals, connects, sends, receives. out_next_ms: call again within that time,
+ * or sooner when the network is readable. 0 or TRIB_EIO when the storage fails (the client goes on). */
+int trib_poll(struct trib_client *client, uint32_t *out_next_ms);
+
+/* Makes all that was recorded before the call durable, and then tries to have it acked within budget_ms
+ * (0: durable only). 0 when all is acked (or budget_ms was 0), TRIB_ETIMEOUT when some waits, TRIB_EIO. */
+int trib_flush(struct trib_client *client, uint32_t budget_ms);
+
+/* trib_flush(budget_ms), then persists the ack cursor and closes the connection. Open sessions are ended with `quit`. */
+int trib_shutdown(struct trib_client *client, uint32_t budget_ms);
+
+void trib_get_stats(const struct trib_client *client, struct trib_stats *out);
+enum trib_state trib_get_state(const struct trib_client *client);
+
+/* The newest seq of a lane that survives a power cut now. */
+uint64_t trib_durable_seq(const struct trib_client *client, enum trib_lane lane);
+
+/* --- Playback: report what the player does; the tracker makes the events and measures the times. --- */
+
+struct trib_content {
+    const char *content_id;  /* 1 to 128 bytes */
+    const char *user_id;     /* optional, 1 to 128 bytes; copied into the session's context as given */
+    uint64_t duration_ms;    /* 0: not known */
+    bool live;
+};
+
+enum trib_player_report {
+    TRIB_PLAYER_PLAY,         /* playback was asked for (user or app) */
+    TRIB_PLAYER_PLAYING,      /* frames move now */
+    TRIB_PLAYER_PAUSED,
+    TRIB_PLAYER_BUFFERING,    /* waits for data */
+    TRIB_PLAYER_SEEKING,      /* a seek began; position_ms is where to */
+    TRIB_PLAYER_SEEKED,       /* a seek ended; position_ms is where */
+    TRIB_PLAYER_POSITION,     /* position only, as often as convenient: once a second is plenty */
+    TRIB_PLAYER_RATE,         /* value = rate × 1000 */
+    TRIB_PLAYER_MUTED,        /* value = 0 or 1 */
+    TRIB_PLAYER_QUALITY,      /* value = kbit/s */
+    TRIB_PLAYER_DROPPED,      /* value = frames dropped since the session began */
+    TRIB_PLAYER_DURATION,     /* value = content duration in ms */
+    TRIB_PLAYER_ERROR,        /* value = code; fatal if the session is then ended with TRIB_REASON_ERROR */
+    TRIB_PLAYER_COMPLETE,     /* the end of the content was reached */
+};
+
+struct trib_player {
+    enum trib_player_report report;
+    uint64_t position_ms; /* where the player is; UINT64_MAX: not known */
+    int64_t value;        /* see the report */
+    enum trib_enum_value cause; /* TRIB_CAUSE_USER or TRIB_CAUSE_SYSTEM */
+};
+
+struct trib_session;
+
+/* The session is the caller's and must stay until trib_session_end. TRIB_EFULL, TRIB_EINVAL, TRIB_ESTOPPED. */
+TRIB_MUST_CHECK int trib_session_start(struct trib_client *client, struct trib_session *session,
+                                       const struct trib_content *content);
+int trib_session_report(struct trib_session *session, const struct trib_player *player);
+/* reason: TRIB_REASON_ENDED, _QUIT or _ERROR. Records the totals. */
+int trib_session_end(struct trib_session *session, enum trib_enum_value reason);
+
+/* --- Favourites. list may be NULL (the default list). --- */
+
+int trib_favourite_add(struct trib_client *client, const char *list, const char *item, const char *user_id);
+int trib_favourite_remove(struct trib_client *client, const char *list, const char *item, const char *user_id);
+
+/* --- Custom events: a schema name and attributes, into the caller's buffer; errors are sticky until the record. --- */
+
+struct trib_custom {
+    uint8_t *buffer;
+    size_t capacity, length;
+    unsigned count;
+    int error;
+};
+void trib_custom_begin(struct trib_custom *event, uint8_t *buffer, size_t capacity, const char *schema);
+void trib_custom_text(struct trib_custom *event, const char *name, const char *value);
+void trib_custom_int(struct trib_custom *event, const char *name, int64_t value);
+void trib_custom_bool(struct trib_custom *event, const char *name, bool value);
+int trib_custom_record(struct trib_client *client, struct trib_custom *event);
+
+#include "tributary/state.h" /* struct trib_client and struct trib_session, visible so that callers can own them */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

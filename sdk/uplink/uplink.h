@@ -1,0 +1,69 @@
+/*
+ * Uplink: keeps one connection to a gateway and moves events over it. A state machine over a byte stream and a
+ * clock: connect, upgrade (RFC 6455 §4), HELLO, WELCOME, then BATCH and ACK; backoff with full jitter between.
+ * It knows nothing of lanes and rings: it asks its source for bytes and tells it what the gateway said.
+ */
+#ifndef TRIB_UPLINK_UPLINK_H
+#define TRIB_UPLINK_UPLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tributary/port.h"
+#include "wire/message.h"
+
+/* What the client gives its uplink. All calls come from trib_uplink_poll. */
+struct trib_uplink_source {
+    void *context;
+    /* Fills in all of HELLO. */
+    void (*hello)(void *context, struct trib_wire_hello *out_hello);
+    /* WELCOME arrived: compare, roll back, set the sending position to committed + 1. 0, or an error that ends the
+     * connection. */
+    int (*welcome)(void *context, const struct trib_wire_welcome *welcome);
+    /* Writes the next BATCH message within cap bytes and max_events; *out_len 0: nothing to send now.
+     * *out_events counts what credit counts (events, not drops or contexts). */
+    int (*batch)(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len, uint64_t *out_events);
+    void (*ack)(void *context, const struct trib_wire_ack *ack);
+    /* Go back to `expected`, or declare a drop if it is gone. */
+    void (*nack)(void *context, const struct trib_wire_nack *nack);
+    void (*config)(void *context, const struct trib_wire_config *config);
+};
+
+struct trib_uplink_config {
+    const char *host;
+    uint16_t port;
+    const char *path;
+    const char *token; /* NULL: none */
+    struct trib_net net;
+    struct trib_entropy entropy;
+    struct trib_log log;
+    struct trib_uplink_source source;
+    uint8_t *transmit;
+    size_t transmit_bytes;
+    uint8_t *receive;
+    size_t receive_bytes;
+    uint32_t backoff_min_ms, backoff_max_ms;
+};
+
+enum trib_uplink_phase {
+    TRIB_UPLINK_IDLE,    /* waiting until retry_at_ms */
+    TRIB_UPLINK_CONNECT,
+    TRIB_UPLINK_UPGRADE,
+    TRIB_UPLINK_HELLO,   /* HELLO sent or being sent, WELCOME awaited */
+    TRIB_UPLINK_STREAM,  /* online */
+    TRIB_UPLINK_REFUSED, /* fatal; waiting for hours */
+};
+
+struct trib_uplink; /* defined in tributary/state.h, so that the caller owns it */
+
+void trib_uplink_init(struct trib_uplink *u, const struct trib_uplink_config *config);
+/* One bounded step. now_ms is the monotonic clock. *out_next_ms: when to call again at the latest.
+ * Returns the error that ended a connection in this step, or 0. */
+int trib_uplink_poll(struct trib_uplink *u, uint64_t now_ms, uint32_t *out_next_ms);
+/* New data waits in the source: look at it in the next poll. Never shortens a backoff. */
+void trib_uplink_wake(struct trib_uplink *u);
+void trib_uplink_close(struct trib_uplink *u, uint64_t now_ms);
+enum trib_uplink_phase trib_uplink_get_phase(const struct trib_uplink *u);
+
+#endif
