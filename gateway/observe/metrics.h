@@ -16,6 +16,7 @@ void gw_metric_add(enum gw_metric metric, uint64_t amount);
 void gw_metric_sub(enum gw_metric metric, uint64_t amount); /* gauges */
 void gw_metric_set(enum gw_metric metric, uint64_t value);  /* gauges */
 uint64_t gw_metric_get(enum gw_metric metric);
+const char *gw_metric_name(enum gw_metric metric);
 /* The whole exposition; returns its length, as snprintf does. */
 size_t gw_metrics_render(char *buffer, size_t capacity);
 
