@@ -13,6 +13,10 @@
 #include "tributary/port.h"
 #include "wire/message.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What the client gives its uplink. All calls come from trib_uplink_poll. */
 struct trib_uplink_source {
     void *context;
@@ -55,7 +59,7 @@ enum trib_uplink_phase {
     TRIB_UPLINK_REFUSED, /* fatal; waiting for hours */
 };
 
-struct trib_uplink; /* defined in tributary/state.h, so that the caller owns it */
+struct trib_uplink; /* defined in tributary/uplink_state.h, so that the caller owns it */
 
 void trib_uplink_init(struct trib_uplink *u, const struct trib_uplink_config *config);
 /* One bounded step. now_ms is the monotonic clock. *out_next_ms: when to call again at the latest.
@@ -66,4 +70,7 @@ void trib_uplink_wake(struct trib_uplink *u);
 void trib_uplink_close(struct trib_uplink *u, uint64_t now_ms);
 enum trib_uplink_phase trib_uplink_get_phase(const struct trib_uplink *u);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

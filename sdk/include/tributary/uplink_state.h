@@ -1,0 +1,45 @@
+/*
+ * struct trib_uplink: visible so that the caller can own it. Its fields are private to sdk/uplink: read it
+ * with trib_uplink_get_phase only.
+ */
+#ifndef TRIBUTARY_UPLINK_STATE_H
+#define TRIBUTARY_UPLINK_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uplink/uplink.h"
+#include "websocket/websocket.h"
+
+/* Hosts of BYE's alternates, as text, while they are tried. */
+#define TRIB_UPLINK_ALTERNATES_BYTES 128
+
+struct trib_uplink {
+    struct trib_uplink_config config;
+    union { /* by phase */
+        struct trib_ws_response response;
+        struct trib_ws_decoder decoder;
+    } ws;
+    struct trib_wire_credit limit; /* as the gateway gave it */
+    struct trib_wire_credit used;  /* since WELCOME */
+    uint64_t max_message_bytes;
+    uint64_t retry_at_ms;
+    uint64_t deadline_ms; /* of the phase */
+    uint64_t heard_ms;    /* when the last byte came */
+    uint64_t online_ms;   /* when WELCOME came */
+    uint64_t now_ms;      /* of the poll in work */
+    uint64_t home_at_ms;  /* alternates are tried: when the configured host is due again */
+    uint32_t keepalive_ms;
+    size_t send_from, send_to;  /* the part of transmit that is still to be sent */
+    uint8_t pong_from, pong_to; /* the same for the pong at the end of transmit */
+    uint8_t phase;              /* enum trib_uplink_phase */
+    uint8_t attempts;           /* connections failed in a row, capped */
+    uint8_t alternate;          /* offset in alternates of the one being tried */
+    bool away;                  /* that one is being tried, not the configured host */
+    bool woken;
+    uint16_t alternate_port;
+    char alternates[TRIB_UPLINK_ALTERNATES_BYTES]; /* terminated texts, an empty one at the end */
+};
+
+#endif
