@@ -35,8 +35,8 @@ struct gw_journal_lane {
     uint64_t stream;        /* 0: not used */
     uint64_t expected;      /* the row's committed seq must be this (a missing row counts as 0) ... */
     bool adopt;             /* ... unless adopt: another gateway acked the rest; then the row must be ≤ expected */
-    uint64_t last_seq;      /* new committed seq */
-    uint32_t last_crc;
+    uint64_t last_seq;      /* new committed seq; equal to expected: nothing new, the row keeps its crc ... */
+    uint32_t last_crc;      /* ... and this is 0 */
 };
 
 struct gw_journal_quarantine {
