@@ -29,7 +29,7 @@ extern "C" {
     X(-14, ETLS, "the TLS handshake or record layer failed")                                                           \
     X(-15, ECERTIFICATE, "the peer's certificate is not trusted")                                                      \
     X(-16, EAUTH, "the gateway refuses this device's credentials")                                                     \
-    X(-17, EBUSY, "the store is in use by another process")                                                            \
+    X(-17, EBUSY, "in use by another process, or too busy now")                                                            \
     X(-18, ESTOPPED, "recording is switched off")                                                                      \
     X(-19, ETIMEOUT, "it took too long")                                                                               \
     X(-20, EVERSION, "the peer speaks another version")

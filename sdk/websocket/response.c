@@ -1,0 +1,213 @@
+/* The server's answer to the opening handshake: RFC 6455 §4.1, RFC 9112 §4 and §5. */
+#include <string.h>
+
+#include "websocket/digest.h"
+#include "websocket/websocket.h"
+
+#define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#define RETRY_AFTER_MAX_S 86400u
+
+enum { SEEN_UPGRADE = 1, SEEN_CONNECTION = 2, SEEN_ACCEPT = 4, SEEN_PROTOCOL = 8, SEEN_ALL = 15 };
+
+/* A part of a line. */
+struct span {
+    const char *ptr;
+    size_t len;
+};
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+}
+
+static bool equal_ignoring_case(struct span s, const char *text)
+{
+    size_t len = strlen(text);
+    if (s.len != len)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (lower(s.ptr[i]) != lower(text[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct span trim(struct span s)
+{
+    while (s.len > 0 && is_blank(s.ptr[0])) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+static bool list_has(struct span list, const char *token)
+{
+    while (list.len > 0) {
+        const char *comma = memchr(list.ptr, ',', list.len);
+        size_t len = comma != NULL ? (size_t)(comma - list.ptr) : list.len;
+        if (equal_ignoring_case(trim((struct span){list.ptr, len}), token))
+            return true;
+        len += comma != NULL;
+        list.ptr += len;
+        list.len -= len;
+    }
+    return false;
+}
+
+/* Delay in seconds. The other form, a date, is of no use to a device without a clock. */
+static uint32_t read_retry_after(struct span value)
+{
+    uint32_t seconds = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return 0;
+        seconds = seconds * 10 + (uint32_t)(value.ptr[i] - '0');
+        if (seconds > RETRY_AFTER_MAX_S)
+            return RETRY_AFTER_MAX_S;
+    }
+    return seconds;
+}
+
+/* HTTP/1.1, and HTTP/1.0 as well when it refuses: proxies answer so when nothing stands behind them. */
+static int read_status_line(struct trib_ws_response *r, struct span line)
+{
+    static const char version[] = "HTTP/1.";
+    const char *p = line.ptr + sizeof version - 1; /* minor version, space, three digits, space or end */
+    if (line.len < sizeof version - 1 + 5 || memcmp(line.ptr, version, sizeof version - 1) != 0)
+        return TRIB_EPROTOCOL;
+    if ((p[0] != '0' && p[0] != '1') || p[1] != ' ' || (line.len > sizeof version - 1 + 5 && p[5] != ' '))
+        return TRIB_EPROTOCOL;
+    uint16_t status = 0;
+    for (unsigned i = 2; i < 5; i++) {
+        if (p[i] < '0' || p[i] > '9')
+            return TRIB_EPROTOCOL;
+        status = (uint16_t)(status * 10 + (p[i] - '0'));
+    }
+    if (status < 100 || (status == 101 && p[0] == '0'))
+        return TRIB_EPROTOCOL;
+    r->status = status;
+    return 0;
+}
+
+/* A field that must be there, right, and there once. */
+static int demand(struct trib_ws_response *r, uint8_t which, bool right)
+{
+    if (!right || (r->seen & which) != 0)
+        return TRIB_EPROTOCOL;
+    r->seen |= which;
+    return 0;
+}
+
+static int read_upgrade_field(struct trib_ws_response *r, struct span name, struct span value)
+{
+    if (equal_ignoring_case(name, "Upgrade"))
+        return demand(r, SEEN_UPGRADE, equal_ignoring_case(value, "websocket"));
+    if (equal_ignoring_case(name, "Connection")) {
+        if (list_has(value, "upgrade"))
+            r->seen |= SEEN_CONNECTION;
+        return 0;
+    }
+    if (equal_ignoring_case(name, "Sec-WebSocket-Accept"))
+        return demand(r, SEEN_ACCEPT,
+                      value.len == sizeof r->accept && memcmp(value.ptr, r->accept, value.len) == 0);
+    if (equal_ignoring_case(name, "Sec-WebSocket-Protocol"))
+        return demand(r, SEEN_PROTOCOL,
+                      value.len == strlen(r->subprotocol) &&
+                          memcmp(value.ptr, r->subprotocol, value.len) == 0);
+    /* None was offered. */
+    return equal_ignoring_case(name, "Sec-WebSocket-Extensions") ? TRIB_EPROTOCOL : 0;
+}
+
+static int read_field(struct trib_ws_response *r, struct span line)
+{
+    const char *colon = memchr(line.ptr, ':', line.len);
+    if (colon == NULL || colon == line.ptr || is_blank(line.ptr[0]))
+        return r->line_cut ? 0 : TRIB_EPROTOCOL;
+    struct span name = {line.ptr, (size_t)(colon - line.ptr)};
+    struct span value = trim((struct span){colon + 1, line.len - name.len - 1});
+    if (r->status != 101) {
+        if (equal_ignoring_case(name, "Retry-After"))
+            r->retry_after_s = read_retry_after(value);
+        return 0;
+    }
+    return read_upgrade_field(r, name, value);
+}
+
+static int judge(const struct trib_ws_response *r)
+{
+    switch (r->status) {
+    case 101:
+        return r->seen == SEEN_ALL ? 0 : TRIB_EPROTOCOL;
+    case 401:
+    case 403:
+        return TRIB_EAUTH;
+    case 429:
+    case 503:
+        return TRIB_EBUSY;
+    default:
+        return TRIB_EPROTOCOL;
+    }
+}
+
+/* One line, without its end. TRIB_EAGAIN: the header goes on. */
+static int read_line(struct trib_ws_response *r)
+{
+    struct span line = {r->line, r->line_len};
+    if (line.len > 0 && !r->line_cut && line.ptr[line.len - 1] == '\r')
+        line.len--;
+    int error;
+    if (r->status == 0)
+        error = read_status_line(r, line);
+    else if (line.len == 0)
+        return judge(r);
+    else
+        error = read_field(r, line);
+    r->line_len = 0;
+    r->line_cut = false;
+    return error != 0 ? error : TRIB_EAGAIN;
+}
+
+void trib_ws_response_init(struct trib_ws_response *r, const uint8_t nonce[TRIB_WS_NONCE_BYTES],
+                           const char *subprotocol, char *line, size_t line_cap)
+{
+    struct trib_ws_sha1 sha1;
+    uint8_t digest[TRIB_WS_SHA1_BYTES];
+    memset(r, 0, sizeof *r);
+    r->subprotocol = subprotocol;
+    r->line = line;
+    r->line_cap = line_cap;
+    trib_ws_sha1_init(&sha1);
+    trib_ws_sha1_update(&sha1, line, trib_ws_base64(nonce, TRIB_WS_NONCE_BYTES, line));
+    trib_ws_sha1_update(&sha1, ACCEPT_GUID, sizeof ACCEPT_GUID - 1);
+    trib_ws_sha1_finish(&sha1, digest);
+    trib_ws_base64(digest, sizeof digest, r->accept);
+}
+
+int trib_ws_response_feed(struct trib_ws_response *r, const uint8_t *data, size_t len, size_t *out_used)
+{
+    size_t used = 0;
+    int result = r->error != 0 ? r->error : TRIB_EAGAIN;
+    while (result == TRIB_EAGAIN && used < len) {
+        char c = (char)data[used++];
+        if (++r->total > TRIB_WS_RESPONSE_BYTES_MAX)
+            result = TRIB_EPROTOCOL;
+        else if (c == '\n')
+            result = read_line(r);
+        else if (r->line_len < r->line_cap)
+            r->line[r->line_len++] = c;
+        else
+            r->line_cut = true; /* no field that matters here is that long */
+    }
+    if (result != TRIB_EAGAIN && result != 0)
+        r->error = (int8_t)result;
+    *out_used = used;
+    return result;
+}
