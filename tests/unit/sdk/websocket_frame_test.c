@@ -253,7 +253,7 @@ static void test_messages_longer_than_the_buffer_are_refused(void **state)
 
 static size_t random_stream(uint8_t *out)
 {
-    size_t len = 0;
+    size_t len = 0, heads[12];
     bool open = false;
     for (int frames = 0; frames < 12; frames++) {
         bool control = rand() % 3 == 0;
@@ -262,6 +262,7 @@ static size_t random_stream(uint8_t *out)
                                         : (size_t)rand() % 30;
         bool final = control || rand() % 2 == 0;
         uint8_t opcode = control ? (uint8_t)(9 + rand() % 2) : open ? 0 : (uint8_t)(1 + rand() % 2);
+        heads[frames] = len;
         out[len++] = (uint8_t)(opcode | (final ? 0x80 : 0));
         if (size >= 126) {
             out[len++] = 126;
@@ -276,7 +277,7 @@ static size_t random_stream(uint8_t *out)
             open = !final;
     }
     if (rand() % 2 == 0) /* and sometimes damage it */
-        out[(size_t)rand() % len] ^= (uint8_t)(1 << rand() % 8);
+        out[heads[rand() % 12] + (size_t)rand() % 2] ^= (uint8_t)(1 << rand() % 8);
     return len;
 }
 
