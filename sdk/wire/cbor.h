@@ -4,7 +4,9 @@
  * Writer: errors are sticky and checked once at the end; with buf NULL it counts only (a size-only pass).
  * Reader: a cursor over borrowed bytes; errors are sticky, so a decoder reads all it needs and checks once.
  * Definite and indefinite lengths are read; preferred serialisation (§4.1) is written and not demanded.
- * Floats, tags and simple values other than false, true and null are refused, but trib_cbor_skip steps over them.
+ * Floats, tags, strings of indefinite length and simple values other than false and true are refused
+ * (TRIB_ETYPE), but trib_cbor_skip steps over them. A declared count or length beyond the input is
+ * TRIB_ETRUNCATED at once.
  */
 #ifndef TRIB_WIRE_CBOR_H
 #define TRIB_WIRE_CBOR_H
@@ -49,13 +51,14 @@ void trib_cbor_put_map(struct trib_cbor_writer *w, uint64_t pairs);
 void trib_cbor_put_array_open(struct trib_cbor_writer *w); /* indefinite length */
 void trib_cbor_put_map_open(struct trib_cbor_writer *w);   /* indefinite length */
 void trib_cbor_put_break(struct trib_cbor_writer *w);
-void trib_cbor_put_raw(struct trib_cbor_writer *w, const uint8_t *data, size_t len); /* whole items, encoded */
+void trib_cbor_put_raw(struct trib_cbor_writer *w, const uint8_t *data,
+                       size_t len); /* whole items, encoded */
 
 struct trib_cbor_reader {
     const uint8_t *buf; /* borrowed */
     size_t len;
     size_t pos;
-    int error; /* 0, TRIB_ETRUNCATED, TRIB_EMALFORMED, TRIB_ETYPE */
+    int error; /* 0, TRIB_ETRUNCATED, TRIB_EMALFORMED, TRIB_ETYPE, TRIB_ERANGE (get_int only) */
 };
 
 /* A container being read: `left` counts items (array) or pairs (map); UINT64_MAX: until break. */
@@ -74,11 +77,15 @@ const uint8_t *trib_cbor_get_bytes(struct trib_cbor_reader *r, size_t *out_len);
 const char *trib_cbor_get_text(struct trib_cbor_reader *r, size_t *out_len);
 struct trib_cbor_container trib_cbor_get_array(struct trib_cbor_reader *r);
 struct trib_cbor_container trib_cbor_get_map(struct trib_cbor_reader *r);
+/* A pair's key and value are both to be read (or skipped) before the next call. */
 /* True while another item (pair) follows; consumes the break of an indefinite container. */
 bool trib_cbor_next(struct trib_cbor_reader *r, struct trib_cbor_container *c);
 /* Step over one whole well-formed item of any kind, nested at most TRIB_CBOR_DEPTH_MAX deep. */
 void trib_cbor_skip(struct trib_cbor_reader *r);
 bool trib_cbor_at_end(const struct trib_cbor_reader *r);
+
+/* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
+bool trib_cbor_utf8_valid(const char *data, size_t len);
 
 #ifdef __cplusplus
 }

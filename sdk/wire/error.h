@@ -12,26 +12,26 @@ extern "C" {
 #define TRIB_MUST_CHECK
 #endif
 
-#define TRIB_ERRORS(X)                                                                                                 \
-    X(-1, ESPACE, "the buffer is too small")                                                                           \
-    X(-2, ETRUNCATED, "the data ends too early")                                                                       \
-    X(-3, EMALFORMED, "the data is not well-formed")                                                                   \
-    X(-4, ETYPE, "a value has another type than expected")                                                             \
-    X(-5, ERANGE, "a value is out of its range")                                                                       \
-    X(-6, EMISSING, "a required value is missing")                                                                     \
-    X(-7, EAGAIN, "not now; try again")                                                                                \
-    X(-8, EIO, "the port reports an input or output error")                                                            \
-    X(-9, ECLOSED, "the connection is closed")                                                                         \
-    X(-10, EINVAL, "an argument is not allowed")                                                                       \
-    X(-11, EFULL, "no room: the event was not recorded")                                                               \
-    X(-12, EDAMAGED, "stored data is damaged")                                                                         \
-    X(-13, EPROTOCOL, "the peer broke the protocol")                                                                   \
-    X(-14, ETLS, "the TLS handshake or record layer failed")                                                           \
-    X(-15, ECERTIFICATE, "the peer's certificate is not trusted")                                                      \
-    X(-16, EAUTH, "the gateway refuses this device's credentials")                                                     \
-    X(-17, EBUSY, "in use by another process, or too busy now")                                                            \
-    X(-18, ESTOPPED, "recording is switched off")                                                                      \
-    X(-19, ETIMEOUT, "it took too long")                                                                               \
+#define TRIB_ERRORS(X)                                                                                       \
+    X(-1, ESPACE, "the buffer is too small")                                                                 \
+    X(-2, ETRUNCATED, "the data ends too early")                                                             \
+    X(-3, EMALFORMED, "the data is not well-formed")                                                         \
+    X(-4, ETYPE, "a value has another type than expected")                                                   \
+    X(-5, ERANGE, "a value is out of its range")                                                             \
+    X(-6, EMISSING, "a required value is missing")                                                           \
+    X(-7, EAGAIN, "not now; try again")                                                                      \
+    X(-8, EIO, "the port reports an input or output error")                                                  \
+    X(-9, ECLOSED, "the connection is closed")                                                               \
+    X(-10, EINVAL, "an argument is not allowed")                                                             \
+    X(-11, EFULL, "no room: the event was not recorded")                                                     \
+    X(-12, EDAMAGED, "stored data is damaged")                                                               \
+    X(-13, EPROTOCOL, "the peer broke the protocol")                                                         \
+    X(-14, ETLS, "the TLS handshake or record layer failed")                                                 \
+    X(-15, ECERTIFICATE, "the peer's certificate is not trusted")                                            \
+    X(-16, EAUTH, "the gateway refuses this device's credentials")                                           \
+    X(-17, EBUSY, "in use by another process, or too busy now")                                              \
+    X(-18, ESTOPPED, "recording is switched off")                                                            \
+    X(-19, ETIMEOUT, "it took too long")                                                                     \
     X(-20, EVERSION, "the peer speaks another version")
 
 enum trib_error {

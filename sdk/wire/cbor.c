@@ -1,0 +1,486 @@
+#include "wire/cbor.h"
+
+#include <string.h>
+
+#include "wire/error.h"
+
+#define BREAK_BYTE 0xffu
+#define UNTIL_BREAK UINT64_MAX
+#define INDEFINITE 31u
+
+/* --- writer --- */
+
+void trib_cbor_writer_init(struct trib_cbor_writer *w, uint8_t *buf, size_t cap)
+{
+    w->buf = buf;
+    w->cap = cap;
+    w->len = 0;
+    w->error = 0;
+}
+
+static void put(struct trib_cbor_writer *w, const void *data, size_t len)
+{
+    if (w->buf) {
+        /* After an overflow nothing more is written, even if it were to fit: the output is void anyhow. */
+        if (w->error || w->len > w->cap || len > w->cap - w->len)
+            w->error = w->error ? w->error : TRIB_ESPACE;
+        else if (len > 0)
+            memcpy(w->buf + w->len, data, len);
+    }
+    w->len += len;
+}
+
+static void put_head(struct trib_cbor_writer *w, unsigned major, uint64_t value)
+{
+    uint8_t head[9];
+    unsigned bytes = 0;
+
+    if (value < 24) {
+        head[0] = (uint8_t)(major << 5 | value);
+    } else {
+        unsigned power = value <= UINT8_MAX ? 0 : value <= UINT16_MAX ? 1 : value <= UINT32_MAX ? 2 : 3;
+        head[0] = (uint8_t)(major << 5 | (24 + power));
+        bytes = 1u << power;
+        for (unsigned i = 0; i < bytes; i++)
+            head[1 + i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+    }
+    put(w, head, 1 + bytes);
+}
+
+static void put_byte(struct trib_cbor_writer *w, uint8_t byte)
+{
+    put(w, &byte, 1);
+}
+
+void trib_cbor_put_uint(struct trib_cbor_writer *w, uint64_t value)
+{
+    put_head(w, TRIB_CBOR_UINT, value);
+}
+
+void trib_cbor_put_int(struct trib_cbor_writer *w, int64_t value)
+{
+    if (value >= 0)
+        put_head(w, TRIB_CBOR_UINT, (uint64_t)value);
+    else
+        put_head(w, TRIB_CBOR_NEGATIVE, (uint64_t)(-1 - value));
+}
+
+void trib_cbor_put_bool(struct trib_cbor_writer *w, bool value)
+{
+    put_byte(w, value ? 0xf5 : 0xf4);
+}
+
+void trib_cbor_put_null(struct trib_cbor_writer *w)
+{
+    put_byte(w, 0xf6);
+}
+
+void trib_cbor_put_bytes(struct trib_cbor_writer *w, const uint8_t *data, size_t len)
+{
+    put_head(w, TRIB_CBOR_BYTES, len);
+    put(w, data, len);
+}
+
+void trib_cbor_put_text(struct trib_cbor_writer *w, const char *data, size_t len)
+{
+    put_head(w, TRIB_CBOR_TEXT, len);
+    put(w, data, len);
+}
+
+void trib_cbor_put_array(struct trib_cbor_writer *w, uint64_t count)
+{
+    put_head(w, TRIB_CBOR_ARRAY, count);
+}
+
+void trib_cbor_put_map(struct trib_cbor_writer *w, uint64_t pairs)
+{
+    put_head(w, TRIB_CBOR_MAP, pairs);
+}
+
+void trib_cbor_put_array_open(struct trib_cbor_writer *w)
+{
+    put_byte(w, 0x9f);
+}
+
+void trib_cbor_put_map_open(struct trib_cbor_writer *w)
+{
+    put_byte(w, 0xbf);
+}
+
+void trib_cbor_put_break(struct trib_cbor_writer *w)
+{
+    put_byte(w, BREAK_BYTE);
+}
+
+void trib_cbor_put_raw(struct trib_cbor_writer *w, const uint8_t *data, size_t len)
+{
+    put(w, data, len);
+}
+
+/* --- reader --- */
+
+void trib_cbor_reader_init(struct trib_cbor_reader *r, const uint8_t *buf, size_t len)
+{
+    r->buf = buf;
+    r->len = len;
+    r->pos = 0;
+    r->error = 0;
+}
+
+static void fail(struct trib_cbor_reader *r, int error)
+{
+    if (!r->error)
+        r->error = error;
+}
+
+int trib_cbor_peek(const struct trib_cbor_reader *r)
+{
+    if (r->error || r->pos >= r->len)
+        return -1;
+    return r->buf[r->pos] >> 5;
+}
+
+/* An item's initial byte and argument (RFC 8949 §3). */
+struct head {
+    unsigned major;
+    unsigned info; /* 31: indefinite length (never for majors 0, 1, 6, 7) */
+    uint64_t value;
+};
+
+/* The argument that follows an initial byte with info ≥ 24, at *pos. 0 or an error. */
+static int read_argument(const uint8_t *buf, size_t len, size_t *pos, struct head *out)
+{
+    if (out->info > 27) {
+        /* 28 to 30 are reserved; a break (major 7, info 31) is not an item. */
+        bool open = out->info == INDEFINITE && out->major >= TRIB_CBOR_BYTES && out->major <= TRIB_CBOR_MAP;
+        out->value = 0;
+        return open ? 0 : TRIB_EMALFORMED;
+    }
+    size_t bytes = (size_t)1 << (out->info - 24);
+    if (len - *pos < bytes)
+        return TRIB_ETRUNCATED;
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes; i++)
+        value = value << 8 | buf[*pos + i];
+    *pos += bytes;
+    out->value = value;
+    /* Two-byte simple values below 32 are not well-formed (§3.3). */
+    return out->major == TRIB_CBOR_SIMPLE && out->info == 24 && value < 32 ? TRIB_EMALFORMED : 0;
+}
+
+static bool read_head(struct trib_cbor_reader *r, struct head *out)
+{
+    if (r->error)
+        return false;
+    if (r->pos >= r->len) {
+        r->error = TRIB_ETRUNCATED;
+        return false;
+    }
+    unsigned first = r->buf[r->pos++];
+    out->major = first >> 5;
+    out->info = first & 31;
+    out->value = out->info;
+    if (out->info >= 24)
+        r->error = read_argument(r->buf, r->len, &r->pos, out);
+    return r->error == 0;
+}
+
+/* Reads a head that must have this major type and a definite length. */
+static bool expect(struct trib_cbor_reader *r, unsigned major, struct head *out)
+{
+    if (!read_head(r, out))
+        return false;
+    if (out->major != major || out->info == INDEFINITE) {
+        r->error = TRIB_ETYPE;
+        return false;
+    }
+    return true;
+}
+
+uint64_t trib_cbor_get_uint(struct trib_cbor_reader *r)
+{
+    struct head head;
+
+    return expect(r, TRIB_CBOR_UINT, &head) ? head.value : 0;
+}
+
+int64_t trib_cbor_get_int(struct trib_cbor_reader *r)
+{
+    struct head head;
+
+    if (!read_head(r, &head))
+        return 0;
+    if (head.major > TRIB_CBOR_NEGATIVE)
+        r->error = TRIB_ETYPE;
+    else if (head.value > INT64_MAX)
+        r->error = TRIB_ERANGE;
+    if (r->error)
+        return 0;
+    return head.major == TRIB_CBOR_UINT ? (int64_t)head.value : -1 - (int64_t)head.value;
+}
+
+bool trib_cbor_get_bool(struct trib_cbor_reader *r)
+{
+    struct head head;
+
+    if (!read_head(r, &head))
+        return false;
+    if (head.major != TRIB_CBOR_SIMPLE || (head.info != 20 && head.info != 21)) {
+        r->error = TRIB_ETYPE;
+        return false;
+    }
+    return head.info == 21;
+}
+
+static const uint8_t *get_string(struct trib_cbor_reader *r, unsigned major, size_t *out_len)
+{
+    struct head head;
+
+    *out_len = 0;
+    if (!expect(r, major, &head))
+        return NULL;
+    if (head.value > r->len - r->pos) {
+        r->error = TRIB_ETRUNCATED;
+        return NULL;
+    }
+    const uint8_t *data = r->buf + r->pos;
+    r->pos += (size_t)head.value;
+    *out_len = (size_t)head.value;
+    return data;
+}
+
+const uint8_t *trib_cbor_get_bytes(struct trib_cbor_reader *r, size_t *out_len)
+{
+    return get_string(r, TRIB_CBOR_BYTES, out_len);
+}
+
+const char *trib_cbor_get_text(struct trib_cbor_reader *r, size_t *out_len)
+{
+    const char *text = (const char *)get_string(r, TRIB_CBOR_TEXT, out_len);
+
+    if (text && !trib_cbor_utf8_valid(text, *out_len)) {
+        r->error = TRIB_EMALFORMED;
+        *out_len = 0;
+        return NULL;
+    }
+    return text;
+}
+
+/* A declared count is checked against the bytes that are left (an item takes at least one), so none is ever
+ * trusted. */
+static struct trib_cbor_container get_container(struct trib_cbor_reader *r, unsigned major,
+                                                unsigned items_each)
+{
+    struct trib_cbor_container none = {0};
+    struct head head;
+
+    if (!read_head(r, &head))
+        return none;
+    if (head.major != major) {
+        r->error = TRIB_ETYPE;
+        return none;
+    }
+    if (head.info == INDEFINITE)
+        return (struct trib_cbor_container){UNTIL_BREAK};
+    if (head.value > (r->len - r->pos) / items_each) {
+        r->error = TRIB_ETRUNCATED;
+        return none;
+    }
+    return (struct trib_cbor_container){head.value};
+}
+
+struct trib_cbor_container trib_cbor_get_array(struct trib_cbor_reader *r)
+{
+    return get_container(r, TRIB_CBOR_ARRAY, 1);
+}
+
+struct trib_cbor_container trib_cbor_get_map(struct trib_cbor_reader *r)
+{
+    return get_container(r, TRIB_CBOR_MAP, 2);
+}
+
+bool trib_cbor_next(struct trib_cbor_reader *r, struct trib_cbor_container *c)
+{
+    if (r->error || c->left == 0)
+        return false;
+    if (c->left != UNTIL_BREAK) {
+        c->left--;
+        return true;
+    }
+    if (r->pos >= r->len) {
+        r->error = TRIB_ETRUNCATED;
+        return false;
+    }
+    if (r->buf[r->pos] != BREAK_BYTE)
+        return true;
+    r->pos++;
+    c->left = 0;
+    return false;
+}
+
+bool trib_cbor_at_end(const struct trib_cbor_reader *r)
+{
+    return !r->error && r->pos == r->len;
+}
+
+/* --- skipping --- */
+
+/* What is open around the item being skipped. */
+struct level {
+    uint64_t left; /* items; UNTIL_BREAK: until break */
+    bool map;      /* an indefinite map: a break is allowed only between pairs */
+    bool odd;
+};
+
+struct skipper {
+    struct level levels[TRIB_CBOR_DEPTH_MAX];
+    unsigned depth;
+};
+
+/* An indefinite string: definite chunks of the same type, then a break (§3.2.3). */
+static void skip_chunks(struct trib_cbor_reader *r, unsigned major)
+{
+    struct trib_cbor_container chunks = {UNTIL_BREAK};
+    size_t len;
+
+    while (trib_cbor_next(r, &chunks))
+        get_string(r, major, &len);
+    if (r->error == TRIB_ETYPE)
+        r->error = TRIB_EMALFORMED;
+}
+
+static void enter(struct trib_cbor_reader *r, struct skipper *s, const struct head *head)
+{
+    bool map = head->major == TRIB_CBOR_MAP;
+
+    if (s->depth == TRIB_CBOR_DEPTH_MAX) {
+        fail(r, TRIB_EMALFORMED);
+        return;
+    }
+    if (head->info == INDEFINITE) {
+        s->levels[s->depth++] = (struct level){UNTIL_BREAK, map, false};
+    } else if (head->value > (r->len - r->pos) / (map ? 2 : 1)) {
+        fail(r, TRIB_ETRUNCATED);
+    } else if (head->value > 0) {
+        s->levels[s->depth++] = (struct level){head->value * (map ? 2 : 1), map, false};
+    }
+}
+
+/* Steps over what a head says, or enters it. */
+static void skip_body(struct trib_cbor_reader *r, struct skipper *s, const struct head *head)
+{
+    switch (head->major) {
+    case TRIB_CBOR_BYTES:
+    case TRIB_CBOR_TEXT:
+        if (head->info == INDEFINITE)
+            skip_chunks(r, head->major);
+        else if (head->value > r->len - r->pos)
+            fail(r, TRIB_ETRUNCATED);
+        else
+            r->pos += (size_t)head->value;
+        break;
+    case TRIB_CBOR_ARRAY:
+    case TRIB_CBOR_MAP:
+        enter(r, s, head);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Leaves every container that is complete. An item (or a break) has just been read. */
+static void leave(struct trib_cbor_reader *r, struct skipper *s)
+{
+    while (s->depth > 0 && !r->error) {
+        struct level *level = &s->levels[s->depth - 1];
+        if (level->left != UNTIL_BREAK) {
+            if (level->left > 0)
+                return;
+        } else {
+            if (r->pos >= r->len) {
+                fail(r, TRIB_ETRUNCATED);
+                return;
+            }
+            if (r->buf[r->pos] != BREAK_BYTE)
+                return;
+            r->pos++;
+            if (level->map && level->odd)
+                fail(r, TRIB_EMALFORMED);
+        }
+        s->depth--;
+    }
+}
+
+void trib_cbor_skip(struct trib_cbor_reader *r)
+{
+    struct skipper s;
+    struct head head;
+
+    s.depth = 0;
+    do {
+        if (s.depth > 0) {
+            struct level *level = &s.levels[s.depth - 1];
+            level->odd = !level->odd;
+            if (level->left != UNTIL_BREAK)
+                level->left--;
+        }
+        do {
+            if (!read_head(r, &head))
+                return;
+        } while (head.major == TRIB_CBOR_TAG); /* a tag is a prefix of the item it tags */
+        skip_body(r, &s, &head);
+        leave(r, &s);
+    } while (s.depth > 0 && !r->error);
+}
+
+/* --- UTF-8 --- */
+
+/* Length of the well-formed sequence (RFC 3629 §4) at p with a first byte ≥ 0x80, or 0. */
+static size_t utf8_sequence(const uint8_t *p, size_t left)
+{
+    size_t bytes;
+    uint8_t low = 0x80,
+            high = 0xbf; /* of the second byte: no overlong forms, surrogates, or above U+10FFFF */
+
+    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
+        bytes = 2;
+    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
+        bytes = 3;
+        low = p[0] == 0xe0 ? 0xa0 : low;
+        high = p[0] == 0xed ? 0x9f : high;
+    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+        bytes = 4;
+        low = p[0] == 0xf0 ? 0x90 : low;
+        high = p[0] == 0xf4 ? 0x8f : high;
+    } else {
+        return 0;
+    }
+    if (left < bytes || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < bytes; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return bytes;
+}
+
+bool trib_cbor_utf8_valid(const char *data, size_t len)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    size_t i = 0;
+
+    while (i < len) {
+        uint64_t eight;
+        if (len - i >= sizeof eight) {
+            memcpy(&eight, p + i, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                i += sizeof eight;
+                continue;
+            }
+        }
+        size_t step = p[i] < 0x80 ? 1 : utf8_sequence(p + i, len - i);
+        if (step == 0)
+            return false;
+        i += step;
+    }
+    return true;
+}
