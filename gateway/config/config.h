@@ -1,6 +1,7 @@
 /*
- * Configuration: one YAML file. Read by config_load.c into this struct; each key, its type, default, range and text is
- * declared once in config.def, from which the checker, --check-config and docs/configuration.md are made.
+ * Configuration: one YAML file. Read by config_load.c into this struct; each key, its type, default, range
+ * and text is declared once in config.def, from which the checker, --check-config and docs/configuration.md
+ * are made.
  */
 #ifndef GW_CONFIG_CONFIG_H
 #define GW_CONFIG_CONFIG_H
@@ -8,71 +9,104 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/error.h"
 
 #define GW_CONFIG_PATHS_MAX 4
 #define GW_CONFIG_ORIGINS_MAX 8
 
-/* Strings are owned by the config and live until gw_config_free; "" where absent. */
+/*
+ * Strings are owned by the config and live until gw_config_free; "" where absent. What each key means, its
+ * default and its range stand in config.def.
+ */
 struct gw_config {
     struct {
-        const char *address; /* 127.0.0.1 */
-        uint16_t port;       /* 8443; 0: any, written to data.folder/run/port */
-        const char *path;    /* /v1 */
-        const char *certificate, *key; /* PEM files; required */
-        const char *origins[GW_CONFIG_ORIGINS_MAX]; /* allowed Origin headers for tributary.v1.json */
+        const char *address;
+        uint16_t port; /* 0: any, written to data.folder/run/port */
+        const char *path;
+        const char *certificate, *key;
+        const char *origins[GW_CONFIG_ORIGINS_MAX];
         size_t origin_count;
     } listen;
     struct {
-        const char *client_ca[GW_CONFIG_PATHS_MAX]; /* PEM files of device CAs (client certificates) */
+        const char *client_ca[GW_CONFIG_PATHS_MAX];
         size_t client_ca_count;
-        const char *jwks;     /* JSON Web Key Set file (RFC 7517): ES256, EdDSA */
-        const char *audience; /* aud that tokens must carry */
+        const char *jwks;
+        const char *audience;
     } auth;
     struct {
-        const char *folder; /* required */
+        const char *folder;
         uint64_t segment_bytes;
-        uint64_t quota_bytes;
+        uint64_t quota_bytes; /* 0: none but the disk's */
     } data;
     struct {
         const char *pseudonym_key_id;
-        const char *pseudonym_key_file; /* 32 bytes, raw or 64 hex digits; "" : made at first start in data.folder/keys */
+        const char *pseudonym_key_file; /* "": made at the first start in data.folder/keys */
         const char *seal_key_id;
         const char *seal_key_file;
     } privacy;
     struct {
-        uint32_t connections;         /* 1000 */
-        uint32_t message_bytes;       /* 65536 */
-        uint32_t event_bytes;         /* 4096 */
-        uint32_t credit_events;       /* window a connection, 2000 */
-        uint32_t credit_bytes;        /* 262144 */
-        uint64_t memory_bytes;        /* sum of all credit, 256 MiB */
-        uint32_t hello_timeout_ms;    /* 5000 */
-        uint32_t keepalive_ms;        /* 25000 */
+        uint32_t connections;
+        uint32_t message_bytes;
+        uint32_t event_bytes;
+        uint32_t credit_events; /* window of a connection */
+        uint32_t credit_bytes;
+        uint64_t memory_bytes; /* sum of all credit */
+        uint32_t hello_timeout_ms;
+        uint32_t keepalive_ms;
     } limits;
     struct {
-        bool enabled;        /* true */
-        uint64_t file_bytes; /* 64 MiB */
+        bool enabled;
+        uint64_t file_bytes;
     } stream;
     struct {
-        bool enabled;             /* true */
-        uint32_t flush_seconds;   /* 10 */
-        uint64_t flush_bytes;     /* 8 MiB */
+        bool enabled;
+        uint32_t flush_seconds;
+        uint64_t flush_bytes;
     } lake;
     struct {
-        const char *http_address; /* 127.0.0.1 */
-        uint16_t http_port;       /* 9464 for /metrics /healthz /readyz; 0: any, written to data.folder/run/http_port */
-        const char *log_level;    /* info */
+        const char *http_address;
+        uint16_t http_port; /* 0: any, written to data.folder/run/http_port */
+        const char *log_level;
     } observe;
     struct {
         const char *socket; /* "": data.folder/run/admin.sock */
     } admin;
-    void *owned;
+    void *owned; /* struct gw_arena with every string */
 };
 
-/* Reads, expands ${NAME} and ${NAME:-default}, checks all, reports the first error as file:line: what, and the nearest key. */
+#define GW_CONFIG_ERRORS_MAX 20
+
+/* Everything that is wrong with a file, in the order of its lines; what has no line comes last. */
+struct gw_config_report {
+    struct gw_error errors[GW_CONFIG_ERRORS_MAX];
+    uint32_t lines[GW_CONFIG_ERRORS_MAX]; /* UINT32_MAX: none */
+    size_t count, more;                   /* more: errors beyond these */
+};
+
+/* Looks up an environment variable; NULL if unset. The text stays valid during the call that was given it. */
+typedef const char *(*gw_config_environment)(void *context, const char *name);
+
+/*
+ * Reads a file of at most 1 MiB, expands ${NAME} and ${NAME:-default}, checks everything. *out is filled only
+ * on success and is then freed with gw_config_free. GW_EINVALID: error holds the first thing wrong as
+ * "file:line: what and how to mend it"; GW_EIO, GW_ENOTFOUND: the file cannot be read; GW_ENOMEM.
+ */
 GW_MUST_CHECK int gw_config_load(const char *path, struct gw_config *out, struct gw_error *error);
+/* The same, all errors at once. */
+GW_MUST_CHECK int gw_config_load_report(const char *path, struct gw_config *out,
+                                        struct gw_config_report *report);
+/* The same from memory; path names the text in errors and is what relative paths are relative to. */
+GW_MUST_CHECK int gw_config_parse(const char *path, const char *text, size_t len,
+                                  gw_config_environment environment, void *context, struct gw_config *out,
+                                  struct gw_config_report *report);
 void gw_config_free(struct gw_config *config);
+
+/*
+ * --check-config: the effective configuration, then for the operator worst-case memory and how long the disk
+ * lasts, and warnings about files that cannot be read. Returns the number of warnings.
+ */
+int gw_config_check_print(const struct gw_config *config, FILE *out);
 
 #endif

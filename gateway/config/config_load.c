@@ -1,0 +1,102 @@
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "config/check.h"
+#include "config/tree.h"
+
+#define STRINGS_CHUNK_BYTES 4096
+#define STRINGS_LIMIT_BYTES (8 * GW_TREE_BYTES_MAX)
+
+static const char *process_environment(void *context, const char *name)
+{
+    (void)context;
+    return getenv(name);
+}
+
+int gw_config_parse(const char *path, const char *text, size_t len, gw_config_environment environment,
+                    void *context, struct gw_config *out, struct gw_config_report *report)
+{
+    *report = (struct gw_config_report){.count = 0};
+    struct gw_arena *arena = malloc(sizeof *arena);
+    if (!arena)
+        return gw_report_add(report, GW_ENOMEM, path, 0, "out of memory");
+    gw_arena_init(arena, STRINGS_CHUNK_BYTES, STRINGS_LIMIT_BYTES);
+    struct gw_tree tree;
+    struct gw_config config = {.owned = arena};
+    int rc = gw_tree_parse(path, text, len, &tree, report);
+    if (rc == GW_OK) {
+        struct gw_check check = {.tree = &tree,
+                                 .arena = arena,
+                                 .environment = environment,
+                                 .context = context,
+                                 .config = &config,
+                                 .report = report};
+        rc = gw_check_tree(&check);
+    }
+    gw_tree_free(&tree);
+    if (rc == GW_OK)
+        *out = config;
+    else
+        gw_config_free(&config);
+    return rc;
+}
+
+/* The whole file, at most one byte more than is allowed: gw_tree_parse says so then. */
+static int read_file(const char *path, char **out_text, size_t *out_len, struct gw_config_report *report)
+{
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        int code = errno == ENOENT ? GW_ENOTFOUND : GW_EIO;
+        return gw_report_add(report, code, path, 0, "cannot be opened: %s", strerror(errno));
+    }
+    char *text = malloc(GW_TREE_BYTES_MAX + 1);
+    size_t len = text ? fread(text, 1, GW_TREE_BYTES_MAX + 1, file) : 0;
+    int rc = GW_OK;
+    if (!text)
+        rc = gw_report_add(report, GW_ENOMEM, path, 0, "out of memory");
+    else if (ferror(file))
+        rc = gw_report_add(report, GW_EIO, path, 0, "cannot be read: %s", strerror(errno));
+    (void)fclose(file);
+    if (rc != GW_OK) {
+        free(text);
+        return rc;
+    }
+    *out_text = text;
+    *out_len = len;
+    return GW_OK;
+}
+
+int gw_config_load_report(const char *path, struct gw_config *out, struct gw_config_report *report)
+{
+    *report = (struct gw_config_report){.count = 0};
+    char *text;
+    size_t len;
+    int rc = read_file(path, &text, &len, report);
+    if (rc != GW_OK)
+        return rc;
+    rc = gw_config_parse(path, text, len, process_environment, NULL, out, report);
+    free(text);
+    return rc;
+}
+
+int gw_config_load(const char *path, struct gw_config *out, struct gw_error *error)
+{
+    struct gw_config_report report;
+    int rc = gw_config_load_report(path, out, &report);
+    if (rc != GW_OK && error)
+        *error = report.errors[0];
+    return rc;
+}
+
+void gw_config_free(struct gw_config *config)
+{
+    if (config->owned) {
+        gw_arena_free(config->owned);
+        free(config->owned);
+    }
+    *config = (struct gw_config){.owned = NULL};
+}

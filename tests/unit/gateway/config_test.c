@@ -1,0 +1,327 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/keys.h"
+#include "config/nearest.h"
+#include "config/units.h"
+
+#define GOOD                                                                                                 \
+    "listen:\n  certificate: gw.crt\n  key: gw.key\n"                                                        \
+    "auth:\n  client_ca: ca.crt\n"                                                                           \
+    "data:\n  folder: data\n"
+
+static struct gw_config_report report;
+
+static const char *environment(void *context, const char *name)
+{
+    (void)context;
+    if (strcmp(name, "PORT") == 0)
+        return "9000";
+    if (strcmp(name, "SECRET") == 0)
+        return "hunter2";
+    return strcmp(name, "EMPTY") == 0 ? "" : NULL;
+}
+
+static int parse(const char *text, struct gw_config *out)
+{
+    return gw_config_parse("conf/f.yaml", text, strlen(text), environment, NULL, out, &report);
+}
+
+static void test_a_minimal_file_has_every_default(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    assert_int_equal(parse(GOOD, &c), GW_OK);
+    assert_string_equal(c.listen.address, "127.0.0.1");
+    assert_int_equal(c.listen.port, 8443);
+    assert_string_equal(c.listen.path, "/v1");
+    assert_string_equal(c.listen.certificate, "conf/gw.crt");
+    assert_int_equal(c.listen.origin_count, 0);
+    assert_int_equal(c.auth.client_ca_count, 1);
+    assert_string_equal(c.auth.client_ca[0], "conf/ca.crt");
+    assert_string_equal(c.auth.jwks, "");
+    assert_string_equal(c.data.folder, "conf/data");
+    assert_int_equal(c.data.segment_bytes, 256 << 20);
+    assert_int_equal(c.data.quota_bytes, 0);
+    assert_string_equal(c.privacy.pseudonym_key_id, "k1");
+    assert_string_equal(c.privacy.pseudonym_key_file, "");
+    assert_int_equal(c.limits.connections, 1000);
+    assert_int_equal(c.limits.message_bytes, 65536);
+    assert_int_equal(c.limits.event_bytes, 4096);
+    assert_int_equal(c.limits.credit_events, 2000);
+    assert_int_equal(c.limits.credit_bytes, 262144);
+    assert_int_equal(c.limits.memory_bytes, 256 << 20);
+    assert_int_equal(c.limits.hello_timeout_ms, 5000);
+    assert_int_equal(c.limits.keepalive_ms, 25000);
+    assert_true(c.stream.enabled);
+    assert_int_equal(c.stream.file_bytes, 64 << 20);
+    assert_true(c.lake.enabled);
+    assert_int_equal(c.lake.flush_seconds, 10);
+    assert_int_equal(c.lake.flush_bytes, 8 << 20);
+    assert_string_equal(c.observe.http_address, "127.0.0.1");
+    assert_int_equal(c.observe.http_port, 9464);
+    assert_string_equal(c.observe.log_level, "info");
+    assert_string_equal(c.admin.socket, "");
+    gw_config_free(&c);
+}
+
+static void test_values_of_each_type_are_read(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    assert_int_equal(parse("listen: {certificate: /abs/gw.crt, key: k, port: ${PORT}}\n", &c), GW_EINVALID);
+    assert_int_equal(parse("listen:\n  certificate: /abs/gw.crt\n  key: k\n  port: ${PORT}\n"
+                           "  origins: [https://a, https://b]\n"
+                           "auth:\n  jwks: j.json\n  audience: 'a$$b${NONE:-c}${EMPTY:-d}${EMPTY}'\n"
+                           "data:\n  folder: d\n  segment_size: 1MiB\n  quota: \"3MB\"\n"
+                           "limits:\n  keepalive: 1500ms\n  hello_timeout: 1m\n"
+                           "stream:\n  enabled: false\n"
+                           "lake:\n  flush_interval: 2m\n"
+                           "observe:\n  log_level: debug\n"
+                           "privacy:\nadmin: ~\n",
+                           &c),
+                     GW_OK);
+    assert_string_equal(c.listen.certificate, "/abs/gw.crt");
+    assert_int_equal(c.listen.port, 9000);
+    assert_int_equal(c.listen.origin_count, 2);
+    assert_string_equal(c.listen.origins[1], "https://b");
+    assert_string_equal(c.auth.jwks, "conf/j.json");
+    assert_string_equal(c.auth.audience, "a$bcd");
+    assert_int_equal(c.data.segment_bytes, 1048576);
+    assert_int_equal(c.data.quota_bytes, 3000000);
+    assert_int_equal(c.limits.keepalive_ms, 1500);
+    assert_int_equal(c.limits.hello_timeout_ms, 60000);
+    assert_false(c.stream.enabled);
+    assert_int_equal(c.lake.flush_seconds, 120);
+    assert_string_equal(c.observe.log_level, "debug");
+    gw_config_free(&c);
+}
+
+static const struct {
+    const char *text, *error;
+} bad[] = {
+#include "unit/gateway/config_bad.inc"
+};
+
+static void test_each_mistake_has_its_message(void **state)
+{
+    (void)state;
+    int wrong = 0;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct gw_config c;
+        int rc = parse(bad[i].text, &c);
+        const char *got = rc == GW_OK ? "(accepted)" : report.errors[0].text;
+        if (rc == GW_OK)
+            gw_config_free(&c);
+        if (strcmp(got, bad[i].error) != 0 || report.count != 1) {
+            print_error("%zu errors for:\n%s---\ngot:      %s\nexpected: %s\n\n", report.count, bad[i].text,
+                        got, bad[i].error);
+            wrong++;
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void test_all_errors_are_collected_in_the_order_of_lines(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    assert_int_equal(
+        parse("limits:\n  memory: much\nlisten:\n  port: high\n  prot: 1\ndata:\n  folder: d\n", &c),
+        GW_EINVALID);
+    static const char *const expected[] = {
+        "conf/f.yaml:2: `limits.memory` is `much`: it must be a size from 1MiB to 1TiB, in bytes or such as "
+        "64KiB or "
+        "256MiB",
+        "conf/f.yaml:3: `listen.certificate` is missing: add `certificate:` below `listen:`. PEM file: the "
+        "gateway's "
+        "certificate, followed by its intermediates.",
+        "conf/f.yaml:3: `listen.key` is missing: add `key:` below `listen:`. PEM file: the private key of "
+        "that "
+        "certificate.",
+        "conf/f.yaml:4: `listen.port` is `high`: it must be a whole number from 0 to 65535",
+        "conf/f.yaml:5: unknown key `listen.prot`: did you mean `listen.port`?",
+    };
+    assert_int_equal(report.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(report.errors[i].text, expected[i]);
+}
+
+static void test_errors_beyond_the_report_are_counted(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    char text[4096] = GOOD "limits:\n";
+    for (int i = 0; i < 25; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "  zzzzz%d: 1\n", i);
+    assert_int_equal(parse(text, &c), GW_EINVALID);
+    assert_int_equal(report.count, GW_CONFIG_ERRORS_MAX);
+    assert_int_equal(report.more, 5);
+}
+
+static void test_a_variable_never_shows_its_value_in_an_error(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    assert_int_equal(parse(GOOD "limits:\n  memory: ${SECRET}\nadmin:\n  socket: ${SECRET}${NONE}\n", &c),
+                     GW_EINVALID);
+    assert_int_equal(report.count, 2);
+    for (size_t i = 0; i < report.count; i++)
+        assert_null(strstr(report.errors[i].text, "hunter2"));
+    assert_string_equal(
+        report.errors[0].text,
+        "conf/f.yaml:9: `limits.memory` is `${SECRET}`, and what that expands to is not a size from "
+        "1MiB to 1TiB, in bytes or such as 64KiB or 256MiB");
+}
+
+static void test_large_deep_and_binary_files_are_refused(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    size_t len = 1024 * 1024 + 1;
+    char *text = malloc(len + 1);
+    memset(text, '#', len);
+    assert_int_equal(gw_config_parse("f", text, len, environment, NULL, &c, &report), GW_EINVALID);
+    assert_string_equal(report.errors[0].text, "f: larger than 1 MiB: is this the right file?");
+    memset(text, '[', len);
+    assert_int_equal(gw_config_parse("f", text, len - 1, environment, NULL, &c, &report), GW_EINVALID);
+    assert_string_equal(report.errors[0].text, "f:1: nested too deeply");
+    strcpy(text, "listen: [");
+    for (int i = 0; i < 3000; i++)
+        strcat(text + 9, "1,");
+    strcat(text, "]\n");
+    assert_int_equal(gw_config_parse("f", text, strlen(text), environment, NULL, &c, &report), GW_EINVALID);
+    assert_string_equal(report.errors[0].text, "f:1: more than 2000 values: is this the right file?");
+    assert_int_equal(gw_config_parse("f", "a: 1\nb: \xff\n", 10, environment, NULL, &c, &report),
+                     GW_EINVALID);
+    assert_string_equal(report.errors[0].text,
+                        "f:2: not valid UTF-8 text: save the file as UTF-8, without control characters");
+    assert_int_equal(gw_config_parse("f", "a\0b: 1\n", 7, environment, NULL, &c, &report), GW_EINVALID);
+    free(text);
+}
+
+static void test_a_file_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    struct gw_error error;
+    assert_int_equal(gw_config_load("no/such/file.yaml", &c, &error), GW_ENOTFOUND);
+    assert_string_equal(error.text, "no/such/file.yaml: cannot be opened: No such file or directory");
+    assert_int_equal(gw_config_load("/", &c, &error), GW_EIO);
+}
+
+/* The whole of example and defaults: what the file sets must be what the loader would have set. */
+static void test_the_example_file_holds_the_defaults(void **state)
+{
+    (void)state;
+    struct gw_config example, defaults;
+    int rc = gw_config_load_report(TRIBUTARY_SOURCE_DIR "/gateway/deploy/tributaryd.yaml", &example, &report);
+    if (rc != GW_OK)
+        print_error("%s\n", report.errors[0].text);
+    assert_int_equal(rc, GW_OK);
+    assert_int_equal(parse(GOOD, &defaults), GW_OK);
+    for (size_t i = 0; i < gw_config_key_count; i++) {
+        const struct gw_config_key *key = &gw_config_keys[i];
+        char a[512], b[512];
+        if (key->required || strcmp(key->path, "auth.client_ca") == 0)
+            continue;
+        assert_int_equal(gw_config_value_count(&example, key), gw_config_value_count(&defaults, key));
+        if (gw_config_value_count(&defaults, key) == 0)
+            continue;
+        gw_config_value_text(&example, key, 0, a, sizeof a);
+        gw_config_value_text(&defaults, key, 0, b, sizeof b);
+        assert_string_equal(a, b);
+    }
+    gw_config_free(&example);
+    gw_config_free(&defaults);
+}
+
+/* What --check-config prints up to the first empty line is itself a configuration, and the same one. */
+static void test_the_printed_effective_configuration_loads_to_the_same(void **state)
+{
+    (void)state;
+    struct gw_config first, second;
+    assert_int_equal(
+        parse(GOOD "limits:\n  keepalive: 90s\n  memory: 1000000001\nlake:\n  enabled: false\n", &first),
+        GW_OK);
+    char text[8192] = "", again[8192] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_int_equal(gw_config_check_print(&first, out), 3); /* three files that are not there */
+    fclose(out);
+    size_t len = (size_t)(strstr(text, "\n\n") - text) + 1;
+    assert_int_equal(gw_config_parse("f.yaml", text, len, environment, NULL, &second, &report), GW_OK);
+    out = fmemopen(again, sizeof again, "w");
+    assert_int_equal(gw_config_check_print(&second, out), 3);
+    fclose(out);
+    assert_memory_equal(text, again, len);
+    assert_int_equal(second.limits.memory_bytes, 1000000001);
+    assert_int_equal(second.limits.keepalive_ms, 90000);
+    gw_config_free(&first);
+    gw_config_free(&second);
+}
+
+static void test_units(void **state)
+{
+    (void)state;
+    uint64_t v = 0;
+    char text[GW_UNITS_TEXT_MAX];
+    assert_true(gw_units_size("18446744073709551615", &v) && v == UINT64_MAX);
+    assert_false(gw_units_size("18446744073709551616", &v));
+    assert_true(gw_units_size("16777215TiB", &v) && v == 16777215ULL << 40);
+    assert_false(gw_units_size("16777216TiB", &v));
+    assert_true(gw_units_size("1 KiB", &v) && v == 1024);
+    static const char *const not_sizes[] = {"",   "-1",  "+1",    "1.5MiB", "1K",  "1 ",
+                                            " 1", "MiB", "1MiB ", "0x10",   "1kib"};
+    for (size_t i = 0; i < sizeof not_sizes / sizeof not_sizes[0]; i++)
+        assert_false(gw_units_size(not_sizes[i], &v));
+    assert_true(gw_units_duration("0", &v) && v == 0);
+    assert_true(gw_units_duration("2d", &v) && v == 172800000);
+    assert_false(gw_units_duration("5", &v));
+    assert_false(gw_units_duration("5sec", &v));
+    assert_string_equal(gw_units_size_text(1536, text), "1536");
+    assert_string_equal(gw_units_size_text(3 << 20, text), "3MiB");
+    assert_string_equal(gw_units_size_text(0, text), "0");
+    assert_string_equal(gw_units_duration_text(90000, text), "90s");
+    assert_string_equal(gw_units_duration_text(1500, text), "1500ms");
+    assert_string_equal(gw_units_duration_text(0, text), "0");
+    assert_string_equal(gw_units_size_about(1500ULL << 20, text), "1.5 GiB");
+    assert_string_equal(gw_units_duration_about(47 * 3600, text), "47 hours");
+    assert_string_equal(gw_units_duration_about(1, text), "1 second");
+    assert_string_equal(gw_units_duration_about(UINT64_MAX, text), "over 10 years");
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    assert_int_equal(gw_nearest_distance("prot", "port"), 1);
+    assert_int_equal(gw_nearest_distance("", "abc"), 3);
+    assert_int_equal(gw_nearest_distance("kitten", "sitting"), 3);
+    assert_int_equal(gw_nearest_distance("same", "same"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_minimal_file_has_every_default),
+        cmocka_unit_test(test_values_of_each_type_are_read),
+        cmocka_unit_test(test_each_mistake_has_its_message),
+        cmocka_unit_test(test_all_errors_are_collected_in_the_order_of_lines),
+        cmocka_unit_test(test_errors_beyond_the_report_are_counted),
+        cmocka_unit_test(test_a_variable_never_shows_its_value_in_an_error),
+        cmocka_unit_test(test_large_deep_and_binary_files_are_refused),
+        cmocka_unit_test(test_a_file_that_is_not_there_is_named),
+        cmocka_unit_test(test_the_example_file_holds_the_defaults),
+        cmocka_unit_test(test_the_printed_effective_configuration_loads_to_the_same),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_nearest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
