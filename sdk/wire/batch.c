@@ -26,6 +26,7 @@ void trib_wire_batch_open(struct trib_wire_batch_writer *b, const struct trib_wi
     b->mono_ms = head->mono_ms;
     b->ord = head->ord;
     b->item_count = 0;
+    b->context = 0;
     if (head->anchor_count > TRIB_WIRE_ANCHORS_MAX || (buf && cap == 0)) {
         refuse(b);
         return;
@@ -76,15 +77,17 @@ void trib_wire_batch_event(struct trib_wire_batch_writer *b, unsigned lane, unsi
         refuse(b);
         return;
     }
-    bool leap = ord - b->ord != 1;
-    put_item(b, leap ? 5 : 4, type, lane);
+    bool leap = ord - b->ord != 1, other = context != b->context;
+    put_item(b, 3 + other + leap, type, lane);
     trib_cbor_put_uint(&b->w, mono_ms - b->mono_ms);
-    trib_cbor_put_uint(&b->w, context);
+    if (other)
+        trib_cbor_put_uint(&b->w, context);
     trib_cbor_put_raw(&b->w, fields, fields_len);
     if (leap)
         trib_cbor_put_uint(&b->w, ord - b->ord);
     b->mono_ms = mono_ms;
     b->ord = ord;
+    b->context = context;
 }
 
 void trib_wire_batch_context(struct trib_wire_batch_writer *b, unsigned index,
@@ -261,25 +264,37 @@ static void advance(struct trib_wire_batch_reader *b, uint64_t dt_ms, uint64_t d
     out->ord = b->ord += d_ord;
 }
 
+static void read_context_index(struct trib_wire_batch_reader *b)
+{
+    uint64_t context = trib_cbor_get_uint(&b->r);
+
+    if (context > TRIB_WIRE_CONTEXTS_MAX)
+        trib_wire_fail(&b->r, TRIB_ERANGE);
+    else if (context != 0 && !(b->contexts >> context & 1))
+        trib_wire_fail(&b->r, TRIB_EMALFORMED); /* a batch explains itself */
+    else
+        b->context = (unsigned)context;
+}
+
 static void read_event(struct trib_wire_batch_reader *b, struct trib_cbor_container *item,
                        struct trib_wire_batch_item *out)
 {
     struct trib_cbor_reader *r = &b->r;
     uint64_t dt_ms = trib_wire_tuple_uint(r, item);
-    uint64_t context = trib_wire_tuple_uint(r, item);
+    bool more = trib_cbor_next(r, item);
 
-    if (context > TRIB_WIRE_CONTEXTS_MAX)
-        trib_wire_fail(r, TRIB_ERANGE);
-    else if (context != 0 && !(b->contexts >> context & 1))
-        trib_wire_fail(r, TRIB_EMALFORMED); /* a batch explains itself */
-    if (!trib_cbor_next(r, item))
+    if (more && trib_cbor_peek(r) == TRIB_CBOR_UINT) {
+        read_context_index(b);
+        more = trib_cbor_next(r, item);
+    }
+    if (!more)
         trib_wire_fail(r, TRIB_EMISSING);
     else if (trib_cbor_peek(r) != TRIB_CBOR_MAP)
         trib_wire_fail(r, r->pos < r->len ? TRIB_ETYPE : TRIB_ETRUNCATED);
     out->fields = r->buf + r->pos;
     trib_cbor_skip(r);
     out->fields_len = (size_t)(r->buf + r->pos - out->fields);
-    out->context = (unsigned)context;
+    out->context = b->context;
     uint64_t d_ord = trib_cbor_next(r, item) ? trib_cbor_get_uint(r) : 1;
     take_seq(b, out->lane, 1, out);
     advance(b, dt_ms, d_ord, out);

@@ -2,19 +2,21 @@
  * The messages of wire protocol v1. Grammar: tributary.cddl; prose: docs/protocol.md.
  *
  * A message is a CBOR array [type, body]; body is a map with integer keys. Unknown types and unknown keys are
- * ignored. Decoders borrow: texts and byte strings point into the input. Encoders return through out_len;
- * with buf NULL they only count. Every function here is pure: no clock, no I/O, no allocation.
+ * ignored. Decoders borrow: texts and byte strings point into the input. Encoders return through out_len; with
+ * buf NULL they only count. Every function here is pure: no clock, no I/O, no allocation.
  *
- * BATCH in detail. Body: 1 lanes, 2 base, 3 anchors, 4 items (always the last key, an indefinite or definite
- * array). lanes   [+ [stream, first_seq]]       lane index = position, 0 vital, 1 routine; stream 0 = lane
- * not used base    [boot, mono_ms, ord]          what the first event's deltas add to; a batch holds one boot
- * only anchors [* [boot, mono_ms, utc_ms, uncertainty_ms]] items   [* item], item = array whose first element
- * is head = kind * 2 + lane: kind 0  tombstone [head, dt_ms]                      a rejected event's place
- * (in the gateway's journal only) kind 1  context   [head, index, {? 0: session, ? 1: content, ? 2: user}]
- * index 1..15, for events after it kind 2  drop      [head, count, class, reason]       `count` seqs of this
- * lane are declared lost here kind ≥3 event     [head, dt_ms, context, {fields}, ? d_ord]  context 0 = none;
- * d_ord default 1 seq is implicit: a lane's counter starts at first_seq; each event and tombstone takes one,
- * a drop takes count. mono_ms = previous + dt_ms, ord = previous + d_ord (a tombstone has d_ord 1).
+ * BATCH in detail. Body: 1 lanes, 2 base, 3 anchors, 4 items (always the last key, an indefinite or definite array).
+ *   lanes   [+ [stream, first_seq]]       lane index = position, 0 vital, 1 routine; stream 0 = lane not used
+ *   base    [boot, mono_ms, ord]          what the first event's deltas add to; a batch holds one boot only
+ *   anchors [* [boot, mono_ms, utc_ms, uncertainty_ms]]
+ *   items   [* item], item = array whose first element is head = kind * 2 + lane:
+ *     kind 0  tombstone [head, dt_ms]                  a rejected event's place (in the gateway's journal only)
+ *     kind 1  context   [head, index, {? 0: session, ? 1: content, ? 2: user}]  index 1..15, for events after it
+ *     kind 2  drop      [head, count, class, reason]   `count` seqs of this lane are declared lost here
+ *     kind 3+ event     [head, dt_ms, ? context, {fields}, ? d_ord]
+ *                       context 0 = none, default: that of the event before (0 at first); d_ord default 1
+ * seq is implicit: a lane's counter starts at first_seq; each event and tombstone takes one, a drop takes count.
+ * mono_ms = previous + dt_ms, ord = previous + d_ord (a tombstone has d_ord 1).
  */
 #ifndef TRIB_WIRE_MESSAGE_H
 #define TRIB_WIRE_MESSAGE_H
@@ -260,6 +262,7 @@ struct trib_wire_context {
 struct trib_wire_batch_writer {
     struct trib_cbor_writer w;
     uint64_t mono_ms, ord;
+    unsigned context; /* of the event before */
     uint64_t item_count;
 };
 void trib_wire_batch_open(struct trib_wire_batch_writer *b, const struct trib_wire_batch_head *head,
@@ -287,6 +290,7 @@ struct trib_wire_batch_reader {
     struct trib_wire_batch_head head;
     uint64_t next_seq[TRIB_LANE_COUNT];
     uint64_t mono_ms, ord;
+    unsigned context; /* of the event before */
 };
 
 struct trib_wire_batch_item {
