@@ -1,0 +1,178 @@
+"""Says in which ways stream and lake differ from what the players wrote down. No difference: an empty list."""
+
+from collections import Counter
+
+WATCHED_TOLERANCE_MS = 300
+
+# Events that the SDK makes by itself: no call of the app stands behind each.
+OF_THE_SDK = {"stream.start", "ping", "progress", "checkpoint", "buffer.start", "buffer.end"}
+
+_REPORTS = {"play": "play", "playing": "playing", "paused": "pause", "rate": "rate", "quality": "quality",
+            "error": "error", "complete": "complete"}
+
+
+def expected_events(calls):
+    """What the calls into the SDK must lead to: [(type, {field: value})] in order.
+
+    A field that is None must be absent; fields that are not named are not looked at.
+    """
+    expected, content = [], None
+    seek_from = None
+    position = None
+    for call in calls:
+        name = call["name"]
+        if name == "trib_session_start":
+            content, position = call["content"], None
+            expected.append(("session.start", {"content": content}))
+        elif name == "trib_session_report":
+            report = call["report"]
+            if report == "seeking":
+                if seek_from is None:
+                    seek_from = position
+            elif report == "seeked":
+                expected.append(("seek", _known({"content": content, "from_ms": seek_from, "to_ms": call["position_ms"]})))
+                seek_from = None
+            elif report in _REPORTS:
+                expected.append((_REPORTS[report], _report_fields(call, content)))
+            if report != "seeking" and call["position_ms"] is not None:
+                position = call["position_ms"]
+        elif name == "trib_session_end":
+            expected.append(("session.end", {"content": content, "reason": call["reason"]}))
+            content = seek_from = None
+        elif name in ("trib_favourite_add", "trib_favourite_remove"):
+            expected.append((name.replace("trib_", "").replace("_", ".", 1), {"item": call["item"], "list": call["list"]}))
+        elif name == "trib_custom_record":
+            expected.append(("custom", {"schema": call["schema"], "data": call["data"]}))
+    return expected
+
+
+def _known(fields):
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _report_fields(call, content):
+    fields = {"content": content}
+    if call["report"] == "rate":
+        fields["rate_milli"] = call["value"]
+    elif call["report"] == "error":
+        fields["code"] = call["value"]
+    elif call["position_ms"] is not None:
+        fields["position_ms"] = call["position_ms"]
+    return fields
+
+
+def _differing(event, fields):
+    return [f"{name} is {event.get(name)!r} and not {value!r}" for name, value in fields.items()
+            if event.get(name) != value]
+
+
+def compare_calls(where, side, events):
+    """Each call's event is there exactly once, in the order of the calls, with its values."""
+    problems = []
+    expected = expected_events(side.calls)
+    got = [event for event in events if event["type"] not in OF_THE_SDK]
+    wanted_types, got_types = [kind for kind, _ in expected], [event["type"] for event in got]
+    if wanted_types != got_types:
+        missing, extra = Counter(wanted_types) - Counter(got_types), Counter(got_types) - Counter(wanted_types)
+        problems += [f"{where}: {count} × {kind} of {side.device} missing" for kind, count in sorted(missing.items())]
+        problems += [f"{where}: {count} × {kind} of {side.device} too many" for kind, count in sorted(extra.items())]
+        at = next((i for i, (a, b) in enumerate(zip(wanted_types, got_types)) if a != b),
+                  min(len(wanted_types), len(got_types)))
+        wanted = expected[at] if at < len(expected) else "nothing more"
+        found = got[at]["type"] if at < len(got) else "nothing more"
+        problems.append(f"{where}: event {at + 1} of {side.device} should be {wanted}, found {found}")
+        return problems
+    for index, ((kind, fields), event) in enumerate(zip(expected, got), 1):
+        problems += [f"{where}: event {index} of {side.device} ({kind}, {event['id']}): {difference}"
+                     for difference in _differing(event, fields)]
+    return problems
+
+
+def compare_identities(where, device, events):
+    """No identity twice; each stream's numbers run from 1 without a hole."""
+    problems = []
+    identities = Counter(event["id"] for event in events)
+    problems += [f"{where}: {identity} is there {count} times" for identity, count in identities.items() if count > 1]
+    by_stream = {}
+    for event in events:
+        by_stream.setdefault(event["stream"], set()).add(event["seq"])
+    for stream, numbers in sorted(by_stream.items()):
+        holes = sorted(set(range(1, max(numbers) + 1)) - numbers)
+        if holes:
+            problems.append(f"{where}: stream {stream} of {device} lacks {len(holes)} events, the first is {holes[0]}")
+    return problems
+
+
+def compare_counts(where, side, events):
+    """As many events as the SDK says it recorded, all of them acked."""
+    stats, problems = side.stats, []
+    if not stats:
+        return [f"{where}: the side file of {side.device} has no statistics"]
+    for name in ("waiting", "dropped", "refused", "rejected", "damaged"):
+        if stats[name]:
+            problems.append(f"{side.device}: the SDK counts {stats[name]} events {name}")
+    starts = sum(event["type"] == "stream.start" for event in events)
+    recorded = sum(run_recorded(side.lines))
+    if len(events) - starts != recorded:
+        problems.append(f"{where}: {len(events) - starts} events of {side.device}, but the SDK recorded {recorded}")
+    return problems
+
+
+def run_recorded(lines):
+    """What the SDK counted as recorded, one number a run (its count begins anew each time)."""
+    result = []
+    for line in lines:
+        if line["k"] == "run" and line["name"] == "begin":
+            result.append(0)
+        elif line["k"] == "stats" and result:
+            result[-1] = line["recorded"]
+    return result
+
+
+def compare_sessions(side, events):
+    """Played and watched time of each session within the tolerance of what libmpv reported."""
+    problems = []
+    ends = [event for event in events if event["type"] == "session.end"]
+    if len(ends) != len(side.sessions):
+        return [f"{side.device}: {len(ends)} sessions ended, libmpv reported {len(side.sessions)}"]
+    for number, (end, oracle) in enumerate(zip(ends, side.sessions), 1):
+        name = f"{side.device}: session {number} ({oracle.content})"
+        if end.get("content") != oracle.content:
+            problems.append(f"{name}: content is {end.get('content')!r}")
+        for what, told, reported in (("played", end.get("played_ms", 0), oracle.played_ms),
+                                     ("played (by time-pos)", end.get("played_ms", 0), oracle.advanced_ms),
+                                     ("watched", end.get("watched_ms", 0), oracle.watched_ms)):
+            if abs(told - reported) > WATCHED_TOLERANCE_MS:
+                problems.append(f"{name}: {what} {told} ms, libmpv reported {reported} ms")
+    return problems
+
+
+def compare_copies(stream, lake):
+    """Stream and lake hold the same events with the same values."""
+    problems = []
+    left, right = {event["id"]: event for event in stream}, {event["id"]: event for event in lake}
+    problems += [f"lake: {identity} ({left[identity]['type']}) is missing" for identity in sorted(left.keys() - right.keys())]
+    problems += [f"stream: {identity} ({right[identity]['type']}) is missing" for identity in sorted(right.keys() - left.keys())]
+    for identity in sorted(left.keys() & right.keys()):
+        if left[identity] != right[identity]:
+            problems.append(f"{identity} differs between stream and lake")
+    return problems
+
+
+def compare_all(sides, stream, lake):
+    """Everything that differs, as lines for people."""
+    from .events import of_device
+
+    problems = [gap for side in sides for gap in side.gaps]
+    known = {side.device for side in sides}
+    for where, events in (("stream", stream), ("lake", lake)):
+        strangers = {event["device"] for event in events} - known
+        problems += [f"{where}: events of an unknown device {device}" for device in sorted(strangers)]
+        for side in sides:
+            mine = of_device(events, side.device)
+            problems += compare_identities(where, side.device, mine)
+            problems += compare_counts(where, side, mine)
+            problems += compare_calls(where, side, mine)
+    for side in sides:
+        problems += compare_sessions(side, of_device(stream, side.device))
+    return problems + compare_copies(stream, lake)
