@@ -1,7 +1,8 @@
 /*
- * Uplink: keeps one connection to a gateway and moves events over it. A state machine over a byte stream and a
- * clock: connect, upgrade (RFC 6455 §4), HELLO, WELCOME, then BATCH and ACK; backoff with full jitter between.
- * It knows nothing of lanes and rings: it asks its source for bytes and tells it what the gateway said.
+ * Uplink: keeps one connection to a gateway and moves events over it. A state machine over a byte stream and
+ * a clock: connect, upgrade (RFC 6455 §4), HELLO, WELCOME, then BATCH and ACK; backoff with full jitter
+ * between. It knows nothing of lanes and rings: it asks its source for bytes and tells it what the gateway
+ * said.
  */
 #ifndef TRIB_UPLINK_UPLINK_H
 #define TRIB_UPLINK_UPLINK_H
@@ -22,12 +23,13 @@ struct trib_uplink_source {
     void *context;
     /* Fills in all of HELLO. */
     void (*hello)(void *context, struct trib_wire_hello *out_hello);
-    /* WELCOME arrived: compare, roll back, set the sending position to committed + 1. 0, or an error that ends the
-     * connection. */
+    /* WELCOME arrived: compare, roll back, set the sending position to committed + 1. 0, or an error that
+     * ends the connection. */
     int (*welcome)(void *context, const struct trib_wire_welcome *welcome);
     /* Writes the next BATCH message within cap bytes and max_events; *out_len 0: nothing to send now.
      * *out_events counts what credit counts (events, not drops or contexts). */
-    int (*batch)(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len, uint64_t *out_events);
+    int (*batch)(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
+                 uint64_t *out_events);
     void (*ack)(void *context, const struct trib_wire_ack *ack);
     /* Go back to `expected`, or declare a drop if it is gone. */
     void (*nack)(void *context, const struct trib_wire_nack *nack);
@@ -51,7 +53,7 @@ struct trib_uplink_config {
 };
 
 enum trib_uplink_phase {
-    TRIB_UPLINK_IDLE,    /* waiting until retry_at_ms */
+    TRIB_UPLINK_IDLE, /* waiting until retry_at_ms */
     TRIB_UPLINK_CONNECT,
     TRIB_UPLINK_UPGRADE,
     TRIB_UPLINK_HELLO,   /* HELLO sent or being sent, WELCOME awaited */

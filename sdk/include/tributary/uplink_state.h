@@ -24,22 +24,28 @@ struct trib_uplink {
     struct trib_wire_credit limit; /* as the gateway gave it */
     struct trib_wire_credit used;  /* since WELCOME */
     uint64_t max_message_bytes;
-    uint64_t retry_at_ms;
-    uint64_t deadline_ms; /* of the phase */
+    uint64_t now_ms;      /* of the poll in work */
+    uint64_t retry_at_ms; /* idle and refused: when to connect */
+    uint64_t home_at_ms;  /* alternates are tried: when the configured host is due again */
+    uint64_t deadline_ms; /* connecting: when to give up */
     uint64_t heard_ms;    /* when the last byte came */
     uint64_t online_ms;   /* when WELCOME came */
-    uint64_t now_ms;      /* of the poll in work */
-    uint64_t home_at_ms;  /* alternates are tried: when the configured host is due again */
     uint32_t keepalive_ms;
-    size_t send_from, send_to;  /* the part of transmit that is still to be sent */
-    uint8_t pong_from, pong_to; /* the same for the pong at the end of transmit */
-    uint8_t phase;              /* enum trib_uplink_phase */
-    uint8_t attempts;           /* connections failed in a row, capped */
-    uint8_t alternate;          /* offset in alternates of the one being tried */
-    bool away;                  /* that one is being tried, not the configured host */
+    uint32_t retry_after_ms;   /* what the gateway asked for with its last words */
+    size_t send_from, send_to; /* the part of transmit that is still to be sent */
+    size_t pong_from, pong_to; /* the same for the pong at the end of transmit */
+    uint16_t close_code;       /* what to tell the gateway when this connection ends */
+    uint8_t phase;             /* enum trib_uplink_phase */
+    uint8_t patience;          /* how long to stay away after this connection */
+    uint8_t attempts;          /* connections failed in a row, capped */
+    uint8_t alternate;         /* where in alternates the one being tried starts */
+    bool away;                 /* that one is being tried, not the configured host */
+    uint8_t nacks;             /* since the last ACK */
+    bool open;                 /* net.connect was called, net.close not yet */
     bool woken;
-    uint16_t alternate_port;
-    char alternates[TRIB_UPLINK_ALTERNATES_BYTES]; /* terminated texts, an empty one at the end */
+    bool awaiting_ack;
+    /* Each: host, its terminator, port in two bytes. An empty host ends the list. */
+    char alternates[TRIB_UPLINK_ALTERNATES_BYTES];
 };
 
 #endif
