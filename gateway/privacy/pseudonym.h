@@ -1,7 +1,8 @@
 /*
- * Pseudonyms: HMAC-SHA-256 (RFC 2104, FIPS 198-1) of a user id under the gateway's pseudonym key, truncated to 128
- * bits (FIPS 198-1 §5). Text form, as it travels to stream and lake: "p1.<key id>.<32 hex digits>", version 1.
- * The key's inner and outer SHA-256 states are computed once (the dearest part of a one-shot HMAC).
+ * Pseudonyms: HMAC-SHA-256 (RFC 2104, FIPS 198-1) of a user id under the gateway's pseudonym key, truncated
+ * to 128 bits (FIPS 198-1 §5). Text form, as it travels to stream and lake: "p1.<key id>.<32 hex digits>",
+ * version 1. The key's inner and outer SHA-256 states are computed once (the dearest part of a one-shot
+ * HMAC).
  */
 #ifndef GW_PRIVACY_PSEUDONYM_H
 #define GW_PRIVACY_PSEUDONYM_H

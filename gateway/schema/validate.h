@@ -1,6 +1,6 @@
 /*
- * Validation of the built-in events against the vocabulary: known type, required fields, types, ranges, UTF-8.
- * One walk over the encoded fields map; no tree, no allocation.
+ * Validation of the built-in events against the vocabulary: known type, required fields, types, ranges,
+ * UTF-8. One walk over the encoded fields map; no tree, no allocation.
  */
 #ifndef GW_SCHEMA_VALIDATE_H
 #define GW_SCHEMA_VALIDATE_H

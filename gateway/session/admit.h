@@ -1,6 +1,7 @@
 /*
- * Admission: one pass over a BATCH that validates, drops duplicates, masks, seals what is rejected, and re-encodes
- * the rest as a journal entry. Pure but for the random nonce of a seal: bytes in, bytes out, in the caller's arena.
+ * Admission: one pass over a BATCH that validates, drops duplicates, masks, seals what is rejected, and
+ * re-encodes the rest as a journal entry. Pure but for the random nonce of a seal: bytes in, bytes out, in
+ * the caller's arena.
  */
 #ifndef GW_SESSION_ADMIT_H
 #define GW_SESSION_ADMIT_H
@@ -24,9 +25,10 @@ struct gw_admit_lane {
 };
 
 struct gw_admit_input {
-    struct gw_entry_head head;   /* device, tenant, time received */
-    struct gw_admit_lane lanes[TRIB_LANE_COUNT]; /* what the session knows of the streams in the batch's lanes */
-    const uint8_t *batch;        /* the whole BATCH message */
+    struct gw_entry_head head; /* device, tenant, time received */
+    struct gw_admit_lane
+        lanes[TRIB_LANE_COUNT]; /* what the session knows of the streams in the batch's lanes */
+    const uint8_t *batch;       /* the whole BATCH message */
     size_t batch_len;
 };
 
@@ -36,11 +38,13 @@ struct gw_admitted {
     size_t rejected_count;
     uint64_t rejected_more;
     uint64_t event_count, duplicate_count, dropped_count, undeclared_count; /* event_count: new and valid */
-    uint64_t credit_events; /* all events in the batch, whatever became of them */
+    uint64_t unaccounted_count; /* part of dropped_count: the device itself does not know what or why */
+    uint64_t credit_events;     /* all events in the batch, whatever became of them */
 };
 
 enum gw_admit_verdict {
-    GW_ADMIT_OK = 0,        /* write it (all may be duplicate: then lanes' last_seq equal committed and entry is NULL) */
+    GW_ADMIT_OK =
+        0, /* write it (all may be duplicate: then lanes' last_seq equal committed and entry is NULL) */
     GW_ADMIT_HOLE = 1,      /* NACK: first seq > committed + 1 in out_lane; nothing else is filled */
     GW_ADMIT_MALFORMED = 2, /* the batch cannot be read: BYE protocol; *out_error says why and where */
     GW_ADMIT_NO_MEMORY = 3,
@@ -48,7 +52,8 @@ enum gw_admit_verdict {
 };
 
 /* The lanes of a batch before admission: the session looks up its streams by them. 0 or TRIB_E…. */
-TRIB_MUST_CHECK int gw_admit_peek(const uint8_t *batch, size_t len, struct trib_wire_position lanes[TRIB_LANE_COUNT]);
+TRIB_MUST_CHECK int gw_admit_peek(const uint8_t *batch, size_t len,
+                                  struct trib_wire_position lanes[TRIB_LANE_COUNT]);
 
 enum gw_admit_verdict gw_admit(const struct gw_admit_policy *policy, const struct gw_admit_input *input,
                                struct gw_arena *arena, struct gw_admitted *out, unsigned *out_lane,

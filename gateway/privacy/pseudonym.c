@@ -1,0 +1,64 @@
+#include "privacy/pseudonym.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "privacy/hmac.h"
+#include "privacy/key_id.h"
+
+#define SECRET_BYTES 32
+#define KEPT_BYTES 16 /* of the MAC: FIPS 198-1 §5 allows truncation, 128 bits keep collisions out of reach \
+                       */
+
+struct gw_pseudonym_key {
+    struct gw_hmac_key hmac;
+    char prefix[4 + GW_KEY_ID_MAX]; /* "p1.<key id>." */
+    size_t prefix_len;
+};
+
+int gw_pseudonym_key_new(const uint8_t *secret, size_t secret_len, const char *key_id,
+                         struct gw_pseudonym_key **out, struct gw_error *error)
+{
+    if (secret_len != SECRET_BYTES)
+        return gw_error_set(error, GW_EINVALID, 0, "the pseudonym key has %zu bytes: it must have 32",
+                            secret_len);
+    if (!gw_key_id_valid(key_id))
+        return gw_error_set(error, GW_EINVALID, 0,
+                            "pseudonym key id \"%.32s\": it must be 1 to 16 characters of a-z and 0-9",
+                            key_id);
+    struct gw_pseudonym_key *key = malloc(sizeof *key);
+    if (!key)
+        return gw_error_set(error, GW_ENOMEM, 0, "no memory for the pseudonym key");
+    gw_hmac_key_init(&key->hmac, secret, secret_len);
+    size_t id_len = strlen(key_id);
+    memcpy(key->prefix, "p1.", 3);
+    memcpy(key->prefix + 3, key_id, id_len);
+    key->prefix[3 + id_len] = '.';
+    key->prefix_len = id_len + 4;
+    *out = key;
+    return GW_OK;
+}
+
+void gw_pseudonym_key_free(struct gw_pseudonym_key *key)
+{
+    if (!key)
+        return;
+    OPENSSL_cleanse(key, sizeof *key);
+    free(key);
+}
+
+size_t gw_pseudonym_text(const struct gw_pseudonym_key *key, const char *user, size_t user_len,
+                         char out[GW_PSEUDONYM_TEXT_MAX])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t mac[GW_HMAC_BYTES];
+    gw_hmac(&key->hmac, user, user_len, mac);
+    memcpy(out, key->prefix, key->prefix_len);
+    char *p = out + key->prefix_len;
+    for (size_t i = 0; i < KEPT_BYTES; i++) {
+        *p++ = digits[mac[i] >> 4];
+        *p++ = digits[mac[i] & 15];
+    }
+    return key->prefix_len + 2 * KEPT_BYTES;
+}
