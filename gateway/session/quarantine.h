@@ -1,11 +1,13 @@
 /*
  * What a sealed quarantine item holds: all that is needed to validate a rejected event again later and to
- * append it under its original identity. Plaintext (inside the seal), a CBOR array: [version 1, code, device,
- * tenant, stream, lane, seq, boot, mono_ms, ord, received_utc_ms, received_uncertainty_ms,
- *    [* [boot, mono_ms, utc_ms, uncertainty_ms]], {? 0: session, ? 1: content, ? 2: user}, type, fields as
- * byte string] The fields are the bytes as received; user ids in it are in the clear, and so nothing of it is
- * ever written unsealed. The seal's label binds an item to its place, so that items cannot be exchanged for
- * one another.
+ * append it under its original identity. The plaintext inside the seal is a CBOR array:
+ *
+ *   [version 1, code, device, tenant, stream, lane, seq, boot, mono_ms, ord,
+ *    received_utc_ms, received_uncertainty_ms, [* [boot, mono_ms, utc_ms, uncertainty_ms]],
+ *    {? 0: session, ? 1: content, ? 2: user}, type, fields as a byte string]
+ *
+ * The fields are the bytes as received. User ids in it are in the clear, so nothing of it is ever written
+ * unsealed. The seal's label binds an item to its place: items cannot be exchanged for one another.
  */
 #ifndef GW_SESSION_QUARANTINE_H
 #define GW_SESSION_QUARANTINE_H
