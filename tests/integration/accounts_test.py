@@ -60,7 +60,8 @@ def side_lines():
     report(10060, "position", 20920)
     lines.append(line(10060, "sdk", "trib_session_end", reason="quit", rc=0))
     lines.append(line(10100, "stats", "end", recorded=11, waiting=0, dropped=0, refused=0, rejected=0, damaged=0,
-                      acked=[4, 9]))
+                      acked_vital=4,
+                      acked_routine=9))
     lines.append(line(10100, "run", "end", waiting=0))
     return lines
 

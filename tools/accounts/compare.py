@@ -42,7 +42,8 @@ def expected_events(calls):
         elif name in ("trib_favourite_add", "trib_favourite_remove"):
             expected.append((name.replace("trib_", "").replace("_", ".", 1), {"item": call["item"], "list": call["list"]}))
         elif name == "trib_custom_record":
-            expected.append(("custom", {"schema": call["schema"], "data": call["data"]}))
+            data = {key[5:]: value for key, value in call.items() if key.startswith("data.")}
+            expected.append(("custom", {"schema": call["schema"], "data": data}))
     return expected
 
 
@@ -93,14 +94,32 @@ def compare_identities(where, device, events):
     problems = []
     identities = Counter(event["id"] for event in events)
     problems += [f"{where}: {identity} is there {count} times" for identity, count in identities.items() if count > 1]
+    for stream, missing in holes_of(events).items():
+        problems.append(f"{where}: stream {stream} of {device} lacks {len(missing)} events, the first is {missing[0]}")
+    return problems
+
+
+def holes_of(events):
+    """{stream: the numbers below its newest that are not there}, for streams that have any."""
     by_stream = {}
     for event in events:
         by_stream.setdefault(event["stream"], set()).add(event["seq"])
-    for stream, numbers in sorted(by_stream.items()):
-        holes = sorted(set(range(1, max(numbers) + 1)) - numbers)
-        if holes:
-            problems.append(f"{where}: stream {stream} of {device} lacks {len(holes)} events, the first is {holes[0]}")
-    return problems
+    holes = {stream: sorted(set(range(1, max(numbers) + 1)) - numbers) for stream, numbers in by_stream.items()}
+    return {stream: missing for stream, missing in sorted(holes.items()) if missing}
+
+
+def duplicate_count(events):
+    """Events beyond the first of each identity."""
+    return len(events) - len({event["id"] for event in events})
+
+
+def lost_count(side, events):
+    """Events that the SDK recorded, or that a call must have led to, and that are not there."""
+    there = {event["id"]: event for event in events}.values()
+    from_calls = sum(event["type"] not in OF_THE_SDK for event in there)
+    recorded_there = sum(event["type"] != "stream.start" for event in there)
+    return max(0, len(expected_events(side.calls)) - from_calls, sum(run_recorded(side.lines)) - recorded_there,
+               sum(map(len, holes_of(events).values())))
 
 
 def compare_counts(where, side, events):

@@ -1,8 +1,6 @@
 """The demo's accounts for people."""
 
-from collections import Counter
-
-from .compare import OF_THE_SDK, compare_identities, expected_events
+from .compare import duplicate_count, expected_events, lost_count, run_recorded
 from .events import of_device
 
 
@@ -71,20 +69,14 @@ def summary(sides, stream, lake, problems, duplicates=None):
         changes = [event for event in of_device(stream, side.device) if event["type"].startswith("favourite.")]
         for (user, name), items in sorted(favourites(changes).items()):
             lines.append(f"  {side.device}: {name} of {user[:18]}…: {', '.join(items) or '(empty again)'}")
-    rows = [("device", "SDK calls", "events", "in stream", "in lake", "buffered", "acked", "duplicates", "lost")]
+    rows = [("device", "asked for", "recorded", "buffered", "acked", "in stream", "in lake", "duplicates", "lost")]
     for side in sides:
-        in_stream, in_lake = of_device(stream, side.device), of_device(lake, side.device)
-        calls = len(expected_events(side.calls))
-        both = {event["id"] for event in in_stream} & {event["id"] for event in in_lake}
-        from_calls = sum(event["id"] in both and event["type"] not in OF_THE_SDK for event in in_stream)
-        twice = sum(count - 1 for events in (in_stream, in_lake)
-                    for count in Counter(event["id"] for event in events).values())
-        holes = len(compare_identities("", side.device, in_stream)) - (1 if twice else 0)
-        acked = sum(side.stats.get("acked", []))
-        lines_lost = max(0, calls - from_calls) + max(0, holes)
-        rows.append((side.device, calls, len(in_stream), len(in_stream), len(in_lake), buffered(side), acked, twice,
-                     lines_lost))
-    lines += ["", "Events:", ""] + _table(rows)
+        copies = [of_device(stream, side.device), of_device(lake, side.device)]
+        acked = side.stats.get("acked_vital", 0) + side.stats.get("acked_routine", 0)
+        rows.append((side.device, len(expected_events(side.calls)), sum(run_recorded(side.lines)), buffered(side), acked,
+                     *map(len, copies), sum(map(duplicate_count, copies)),
+                     max(lost_count(side, events) for events in copies)))
+    lines += ["", "Events (stream and lake also hold the first record of each stream):", ""] + _table(rows)
     if duplicates is not None:
         lines.append(f"  ({duplicates} events were sent twice, since the gateway died before it could acknowledge them: "
                      "recognised, kept once)" if duplicates else "  (no event had to be sent twice)")
