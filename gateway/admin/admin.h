@@ -1,0 +1,40 @@
+/*
+ * The gateway's HTTP side: /metrics, /healthz and /readyz for everybody on a TCP port, and those with the
+ * admin API
+ * (/v1/...) on a Unix socket. One thread; it never waits for a client longer than some seconds, nor holds
+ * more than a few connections.
+ */
+#ifndef GW_ADMIN_ADMIN_H
+#define GW_ADMIN_ADMIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "journal/journal.h"
+
+struct gw_admin;
+
+struct gw_admin_config {
+    const char *http_address;
+    uint16_t http_port;       /* 0: any; the one taken is written to run_folder/http_port */
+    const char *run_folder;   /* made if it is missing */
+    const char *socket;       /* NULL or "": run_folder/admin.sock */
+    const char *const *sinks; /* whose cursors /v1/status shows; stays valid until stop */
+    size_t sink_count;
+};
+
+/*
+ * Starts listening and the thread. It answers at once, "starting" until gw_health_set clears that condition.
+ * GW_EBUSY: port or socket in use; GW_EINVALID: address; GW_EIO; GW_ENOMEM. All texts say what to change.
+ */
+GW_MUST_CHECK int gw_admin_start(const struct gw_admin_config *config, struct gw_admin **out,
+                                 struct gw_error *error);
+/* Answers what was asked, closes all, joins the thread, removes socket and port file. */
+void gw_admin_stop(struct gw_admin *admin);
+uint16_t gw_admin_http_port(const struct gw_admin *admin);
+/* The journal that /v1/status and /metrics tell about; NULL before it is opened and, importantly, before it
+ * is closed: on return no request uses the one before. */
+void gw_admin_set_journal(struct gw_admin *admin, struct gw_journal *journal);
+
+#endif

@@ -1,0 +1,31 @@
+/* What each path answers. */
+#ifndef GW_ADMIN_ROUTES_H
+#define GW_ADMIN_ROUTES_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "admin/admin.h"
+#include "admin/http.h"
+
+struct gw_admin_view {
+    pthread_mutex_t lock; /* over journal, for as long as an answer reads from it */
+    struct gw_journal *journal;
+    const char *const *sinks;
+    size_t sink_count;
+};
+
+struct gw_admin_answer {
+    int status;
+    const char *content_type;
+    char *body; /* malloc; NULL: out of memory, answer 500 without one */
+    size_t body_len;
+};
+
+/* local: asked on the Unix socket, where /v1/ is. */
+void gw_admin_answer(struct gw_admin_view *view, const struct gw_http_request *request, bool local,
+                     struct gw_admin_answer *out);
+/* {"error": text} for a refusal before there was a request. */
+void gw_admin_refuse(int status, struct gw_admin_answer *out);
+
+#endif
