@@ -33,16 +33,18 @@ struct world {
     /* network: bytes on their way to the device */
     uint8_t down[QUEUE_BYTES];
     size_t down_from, down_to;
-    size_t cut_after;  /* the connection breaks after that many bytes to the device; SIZE_MAX: never */
-    size_t piece;      /* most bytes a send or receive moves; 0: any */
-    bool stutter;      /* each second call says TRIB_EAGAIN */
-    bool send_blocked; /* sends say TRIB_EAGAIN */
+    size_t cut_after;   /* the connection breaks after that many bytes to the device; SIZE_MAX: never */
+    size_t piece;       /* most bytes a send or receive moves; 0: any */
+    bool stutter;       /* each second call says TRIB_EAGAIN */
+    bool send_blocked;  /* sends say TRIB_EAGAIN */
+    size_t send_budget; /* bytes until they do so; SIZE_MAX: any */
     unsigned calls;
     int connect_result; /* once connect_delay calls are over */
     unsigned connect_delay;
     unsigned connects, closes;
     bool is_open;
     char host[64];
+    const char *host_given;
     uint16_t port;
     uint64_t connected_at_ms;
 
@@ -293,6 +295,7 @@ static int fake_connect(void *context, const char *host, uint16_t port)
     }
     w->connects++;
     w->connected_at_ms = w->now_ms;
+    w->host_given = host;
     snprintf(w->host, sizeof w->host, "%s", host);
     w->port = port;
     w->is_open = w->connect_result == 0;
@@ -306,9 +309,13 @@ static int fake_send(void *context, const uint8_t *data, size_t len)
     (void)context;
     assert_true(w->is_open);
     assert_true(len > 0);
-    if (w->send_blocked || stutters())
+    if (w->send_blocked || w->send_budget == 0 || stutters())
         return TRIB_EAGAIN;
     size_t count = w->piece != 0 && len > w->piece ? w->piece : len;
+    if (count > w->send_budget)
+        count = w->send_budget;
+    if (w->send_budget != SIZE_MAX)
+        w->send_budget -= count;
     assert_true(w->hear_len + count < HEAR_BYTES);
     memcpy(w->hear + w->hear_len, data, count);
     w->hear_len += count;
@@ -340,6 +347,8 @@ static int fake_receive(void *context, uint8_t *out, size_t capacity)
 static void fake_close(void *context)
 {
     (void)context;
+    if (w->is_open)
+        assert_string_equal(w->host_given, w->host); /* it must stay valid until now */
     w->closes++;
     w->is_open = false;
 }
@@ -423,7 +432,7 @@ static int setup(void **state)
     *state = w;
     w->now_ms = 1000000;
     w->random = 1;
-    w->cut_after = SIZE_MAX;
+    w->cut_after = w->send_budget = SIZE_MAX;
     w->events_a_batch = 8;
     w->event_bytes = 20;
     w->welcome = (struct trib_wire_welcome){.gateway = {"gw", 2},
@@ -583,6 +592,23 @@ static void test_credit_in_events_is_never_passed(void **state)
     assert_false(w->over_credit);
 }
 
+static void test_credit_counts_from_each_welcome_anew(void **state)
+{
+    (void)state;
+    w->head = 1000;
+    w->hold_acks = true;
+    w->welcome.credit.events = 21;
+    run_ms(5000);
+    assert_int_equal(w->got.events, 21);
+    w->cut_after = 0;
+    assert_int_equal(run_until_offline(10000), TRIB_ECLOSED);
+    w->cut_after = SIZE_MAX;
+    run_ms(5000);
+    assert_int_equal(w->got.events, 21);
+    assert_int_equal(w->committed, 42);
+    assert_false(w->over_credit);
+}
+
 static void test_credit_in_bytes_is_never_passed(void **state)
 {
     (void)state;
@@ -674,6 +700,24 @@ static void test_newest_ping_is_answered_when_sending_was_blocked(void **state)
     run_ms(100);
     assert_int_equal(w->pongs, 1);
     assert_memory_equal(w->pong, "new", 3);
+}
+
+static void test_pong_that_is_half_sent_is_not_overwritten(void **state)
+{
+    (void)state;
+    go_online();
+    w->send_budget = 7;
+    say_frame(0x89, "first", 5);
+    run_ms(0);
+    say_frame(0x89, "second", 6);
+    run_ms(0);
+    w->send_budget = SIZE_MAX;
+    run_ms(100);
+    assert_int_equal(w->pongs, 1);
+    assert_memory_equal(w->pong, "first", 5);
+    say_frame(0x89, "third", 5);
+    run_ms(100);
+    assert_memory_equal(w->pong, "third", 5);
 }
 
 static void test_silence_of_two_and_a_half_intervals_closes(void **state)
@@ -1027,7 +1071,8 @@ static void test_alternates_are_tried_in_turn_and_then_home(void **state)
     assert_true(w->now_ms - start < 10000);
     w->connect_result = 0;
     w->head = 3;
-    run_ms(100000);
+    while (phase() != TRIB_UPLINK_STREAM || w->acked < 3)
+        run_ms(100);
     assert_string_equal(w->host, "gate.example");
     assert_int_equal(w->port, 8443);
     assert_true(w->connected_at_ms - start >= 50000); /* home asked for that */
@@ -1169,12 +1214,14 @@ int main(void)
         TEST(test_short_sends_and_receives_change_nothing),
         TEST(test_several_batches_are_in_flight),
         TEST(test_credit_in_events_is_never_passed),
+        TEST(test_credit_counts_from_each_welcome_anew),
         TEST(test_credit_in_bytes_is_never_passed),
         TEST(test_message_limit_of_the_gateway_is_kept),
         TEST(test_nack_goes_back_and_endless_nacks_end_the_connection),
         TEST(test_ping_is_answered_with_its_payload),
         TEST(test_pong_does_not_tear_a_batch_that_is_half_sent),
         TEST(test_newest_ping_is_answered_when_sending_was_blocked),
+        TEST(test_pong_that_is_half_sent_is_not_overwritten),
         TEST(test_silence_of_two_and_a_half_intervals_closes),
         TEST(test_app_that_cannot_see_sockets_still_answers_in_time),
         TEST(test_fragmented_and_unknown_messages),
