@@ -1,0 +1,111 @@
+/*
+ * Inside the journal: the state that journal.c, recover.c, commit.c, roll.c, read.c and reclaim.c share.
+ *
+ * Threads: one thread opens, commits, reclaims and closes ("the committer"); it alone changes the list of
+ * parts, the rows and the active segment, under `lock`. Other threads read under `lock`, and hold a reference
+ * to a part while they copy out of its environment.
+ */
+#ifndef GW_JOURNAL_PARTS_H
+#define GW_JOURNAL_PARTS_H
+
+#include <pthread.h>
+
+#include "journal/folder.h"
+#include "journal/journal.h"
+#include "journal/meta.h"
+#include "journal/rows.h"
+#include "journal/segment.h"
+
+#define GW_JOURNAL_SEGMENT_BYTES ((uint64_t)256 << 20)
+#define GW_JOURNAL_SEGMENT_BYTES_MIN ((uint64_t)1 << 20)
+#define GW_JOURNAL_META_BYTES_MIN ((uint64_t)1 << 20)
+#define GW_JOURNAL_META_BYTES_MAX ((uint64_t)16 << 20)
+#define GW_JOURNAL_FORGET_MS ((uint64_t)90 * 24 * 3600 * 1000)
+#define GW_JOURNAL_ROWS_MAX                                                                                  \
+    ((size_t)1 << 18) /* streams a segment may touch: bounds memory and the time of a seal */
+#define GW_JOURNAL_SINKS_MAX 32
+#define GW_JOURNAL_OPEN_PARTS_MAX 4 /* sealed segments mapped at once */
+#define GW_JOURNAL_CURSOR_SYNC_MS 1000
+#define GW_JOURNAL_ENTRY_BYTES_MIN                                                                           \
+    4u /* what an entry takes at least: bounds the offsets a segment can hold */
+
+/* A segment as the journal knows it. */
+struct gw_part {
+    uint64_t first, end; /* end: the offset that the next part begins at, or later */
+    uint64_t entries, lost, bytes;
+    uint32_t quarantine;
+    enum gw_segment_state state;
+    struct gw_segment segment; /* env NULL: not open */
+    unsigned refs, waiters;    /* readers copying out of it, and those waiting until it is open */
+    bool opening, pinned;      /* pinned: its digest is not known, so it stays open */
+    uint64_t last_used;
+};
+
+struct gw_sink_cursor {
+    char name[GW_META_SINK_CHARS_MAX + 1];
+    uint64_t offset, synced;
+    bool dirty;
+};
+
+struct gw_journal {
+    char *folder;
+    struct gw_path segments_folder, damaged_folder;
+    uint64_t segment_bytes, quota_bytes, forget_ms;
+    int lock_fd;
+    struct gw_meta *meta;
+
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    struct gw_part **parts; /* by first offset */
+    size_t part_count, part_capacity;
+    struct gw_part *active; /* the last part, or NULL: the next commit makes one */
+    struct gw_segment_tail tail;
+    uint64_t begin, end, use_counter, quarantine_count;
+    struct gw_rows rows;
+    bool active_full, active_failed;
+
+    struct gw_segment_item *items;
+    size_t item_capacity;
+
+    struct gw_sink_cursor sinks[GW_JOURNAL_SINKS_MAX];
+    size_t sink_count;
+    uint64_t cursors_synced_ms; /* monotonic */
+    struct gw_meta_position forget_position;
+    int64_t clock_offset_ms; /* wall clock minus monotonic clock at open */
+};
+
+uint64_t gw_journal_wall_ms(void);
+uint64_t gw_journal_mono_ms(void);
+
+/* parts.c. The caller holds `lock` where a function says so. */
+struct gw_path gw_part_folder(const struct gw_journal *journal, const struct gw_part *part);
+struct gw_segment_record gw_part_record(const struct gw_part *part);
+/* A new part in its place in the list (takes the lock). NULL: out of memory. */
+struct gw_part *gw_part_add(struct gw_journal *journal, const struct gw_part *like);
+void gw_part_remove(struct gw_journal *journal, struct gw_part *part); /* takes the lock */
+/* Lock held: makes sure the part is open and counted as used. It gives the lock up meanwhile. GW_EDAMAGED:
+ * set aside. */
+GW_MUST_CHECK int gw_part_acquire(struct gw_journal *journal, struct gw_part *part);
+void gw_part_release(struct gw_journal *journal, struct gw_part *part); /* lock held */
+/*
+ * Moves a damaged segment out of the way, into damaged/, notes and logs it; part->lost and part->end say what
+ * is gone. Any thread, lock not held.
+ */
+GW_MUST_CHECK int gw_part_set_aside(struct gw_journal *journal, struct gw_part *part, const char *why);
+
+/* recover.c: reads the list of segments and mends what an unclean stop left. */
+GW_MUST_CHECK int gw_journal_recover(struct gw_journal *journal, struct gw_error *error);
+
+/* roll.c */
+GW_MUST_CHECK int gw_journal_begin_segment(struct gw_journal *journal, struct gw_error *error);
+GW_MUST_CHECK int gw_journal_seal(struct gw_journal *journal, struct gw_error *error);
+/* Cuts the data file to its used bytes, and digests it. */
+GW_MUST_CHECK int gw_journal_shrink(const char *folder, uint64_t used_bytes);
+
+/* reclaim.c */
+GW_MUST_CHECK int gw_journal_cursors_load(struct gw_journal *journal);
+GW_MUST_CHECK int gw_journal_cursors_sync(struct gw_journal *journal);
+/* Looks at some rows in meta and removes those not touched since before_ms. */
+GW_MUST_CHECK int gw_journal_forget(struct gw_journal *journal, uint64_t before_ms);
+
+#endif

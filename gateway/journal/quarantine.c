@@ -1,0 +1,47 @@
+#include "journal/quarantine.h"
+
+#include "base/crc32c.h"
+#include "journal/bytes.h"
+
+/* crc 4 (over the rest), version 1, device length 1, reserved 2, code 4, stream 8, seq 8, received 8, device,
+ * sealed */
+#define FIXED_BYTES 36u
+#define RECORD_VERSION 1u
+
+size_t gw_quarantine_bytes(size_t device_len, size_t sealed_len)
+{
+    return FIXED_BYTES + device_len + sealed_len;
+}
+
+void gw_quarantine_encode(const struct gw_quarantine_record *record, uint8_t *buf)
+{
+    buf[4] = RECORD_VERSION;
+    buf[5] = (uint8_t)record->device_len;
+    buf[6] = buf[7] = 0;
+    gw_put32(buf + 8, record->code);
+    gw_put64(buf + 12, record->stream);
+    gw_put64(buf + 20, record->seq);
+    gw_put64(buf + 28, record->received_ms);
+    memcpy(buf + FIXED_BYTES, record->device, record->device_len);
+    memcpy(buf + FIXED_BYTES + record->device_len, record->sealed, record->sealed_len);
+    size_t len = gw_quarantine_bytes(record->device_len, record->sealed_len);
+    gw_put32(buf, gw_crc32c(0, buf + 4, len - 4));
+}
+
+int gw_quarantine_decode(const uint8_t *data, size_t len, struct gw_quarantine_record *out)
+{
+    if (len < FIXED_BYTES || gw_get32(data) != gw_crc32c(0, data + 4, len - 4) || data[4] != RECORD_VERSION ||
+        len - FIXED_BYTES < data[5])
+        return GW_EDAMAGED;
+    *out = (struct gw_quarantine_record){
+        .device = (const char *)data + FIXED_BYTES,
+        .device_len = data[5],
+        .code = gw_get32(data + 8),
+        .stream = gw_get64(data + 12),
+        .seq = gw_get64(data + 20),
+        .received_ms = gw_get64(data + 28),
+        .sealed = data + FIXED_BYTES + data[5],
+        .sealed_len = len - FIXED_BYTES - data[5],
+    };
+    return 0;
+}

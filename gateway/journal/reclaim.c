@@ -1,0 +1,202 @@
+/* Cursors of the sinks, giving disk back, forgetting streams. */
+#include <string.h>
+
+#include "journal/parts.h"
+#include "observe/log.h"
+
+#define FORGET_STEP 512u /* rows looked at per call */
+#define CLOCK_JUMP_MS 60000
+
+static struct gw_sink_cursor *find_sink(struct gw_journal *journal, const char *sink)
+{
+    for (size_t i = 0; i < journal->sink_count; i++) {
+        if (strcmp(journal->sinks[i].name, sink) == 0)
+            return &journal->sinks[i];
+    }
+    return NULL;
+}
+
+static struct gw_sink_cursor *add_sink(struct gw_journal *journal, const char *sink)
+{
+    size_t len = strlen(sink);
+    if (len == 0 || len > GW_META_SINK_CHARS_MAX || journal->sink_count == GW_JOURNAL_SINKS_MAX)
+        return NULL;
+    struct gw_sink_cursor *cursor = &journal->sinks[journal->sink_count++];
+    *cursor = (struct gw_sink_cursor){0};
+    memcpy(cursor->name, sink, len + 1);
+    return cursor;
+}
+
+static int load_one(void *context, const char *sink, uint64_t offset)
+{
+    struct gw_journal *journal = context;
+    struct gw_sink_cursor *cursor = add_sink(journal, sink);
+    if (cursor)
+        cursor->offset = cursor->synced = offset;
+    return 0;
+}
+
+int gw_journal_cursors_load(struct gw_journal *journal)
+{
+    return gw_meta_each_cursor(journal->meta, load_one, journal);
+}
+
+struct cursor_copy {
+    struct gw_sink_cursor sinks[GW_JOURNAL_SINKS_MAX];
+    size_t count;
+};
+
+static int put_cursors(void *context, struct gw_meta_txn *t)
+{
+    const struct cursor_copy *copy = context;
+    for (size_t i = 0; i < copy->count; i++) {
+        int rc = copy->sinks[i].dirty ? gw_meta_cursor_put(t, copy->sinks[i].name, copy->sinks[i].offset) : 0;
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int gw_journal_cursors_sync(struct gw_journal *journal)
+{
+    struct cursor_copy copy = {0};
+    bool any = false;
+    pthread_mutex_lock(&journal->lock);
+    copy.count = journal->sink_count;
+    memcpy(copy.sinks, journal->sinks, copy.count * sizeof copy.sinks[0]);
+    for (size_t i = 0; i < copy.count; i++) {
+        any = any || copy.sinks[i].dirty;
+        journal->sinks[i].dirty = false;
+    }
+    journal->cursors_synced_ms = gw_journal_mono_ms();
+    pthread_mutex_unlock(&journal->lock);
+    if (!any)
+        return 0;
+    int rc = gw_meta_update(journal->meta, put_cursors, &copy);
+    pthread_mutex_lock(&journal->lock);
+    for (size_t i = 0; i < copy.count; i++) {
+        if (!copy.sinks[i].dirty)
+            continue;
+        if (rc != 0)
+            journal->sinks[i].dirty = true;
+        else
+            journal->sinks[i].synced = copy.sinks[i].offset;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return rc;
+}
+
+int gw_journal_cursor_set(struct gw_journal *journal, const char *sink, uint64_t offset)
+{
+    pthread_mutex_lock(&journal->lock);
+    struct gw_sink_cursor *cursor = find_sink(journal, sink);
+    if (!cursor)
+        cursor = add_sink(journal, sink);
+    bool due = gw_journal_mono_ms() - journal->cursors_synced_ms >= GW_JOURNAL_CURSOR_SYNC_MS;
+    if (cursor) {
+        cursor->offset = offset;
+        cursor->dirty = true;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    if (!cursor)
+        return GW_EINVALID;
+    return due ? gw_journal_cursors_sync(journal) : 0;
+}
+
+int gw_journal_cursor_get(struct gw_journal *journal, const char *sink, uint64_t *out_offset)
+{
+    pthread_mutex_lock(&journal->lock);
+    const struct gw_sink_cursor *cursor = find_sink(journal, sink);
+    if (cursor)
+        *out_offset = cursor->offset;
+    pthread_mutex_unlock(&journal->lock);
+    return cursor ? 0 : GW_ENOTFOUND;
+}
+
+/* Offset that all the sinks have passed for good: what is not synced would be asked for again after a power
+ * cut. */
+static uint64_t passed_by_all(struct gw_journal *journal, const char *const *sinks, size_t sink_count)
+{
+    uint64_t passed = UINT64_MAX;
+    for (size_t i = 0; i < sink_count; i++) {
+        const struct gw_sink_cursor *cursor = find_sink(journal, sinks[i]);
+        uint64_t offset = cursor ? cursor->synced : 0;
+        passed = offset < passed ? offset : passed;
+    }
+    return passed;
+}
+
+static int mark(void *context, struct gw_meta_txn *t)
+{
+    struct gw_segment_record record = gw_part_record(context);
+    record.state = GW_SEGMENT_RECLAIMING;
+    return gw_meta_segment_put(t, &record);
+}
+
+static int forget_record(void *context, struct gw_meta_txn *t)
+{
+    const uint64_t *first = context;
+    return gw_meta_segment_delete(t, *first);
+}
+
+/* Meta first says that the segment is on its way out; so a power cut leaves no folder that looks like a lost
+ * one. */
+static int reclaim_part(struct gw_journal *journal, struct gw_part *part)
+{
+    struct gw_path folder = gw_part_folder(journal, part);
+    uint64_t first = part->first;
+    bool on_disk = part->state != GW_SEGMENT_DAMAGED;
+    int rc = gw_meta_update(journal->meta, mark, part);
+    if (rc != 0)
+        return rc;
+    gw_part_remove(journal, part);
+    if (on_disk) {
+        int e = gw_folder_remove(folder.text);
+        if (e == 0)
+            e = gw_folder_sync(journal->segments_folder.text);
+        if (e != 0)
+            return gw_error_of_errno(e);
+    }
+    return gw_meta_update(journal->meta, forget_record, &first);
+}
+
+struct forget {
+    struct gw_journal *journal;
+    uint64_t before_ms;
+};
+
+static int forget_rows(void *context, struct gw_meta_txn *t)
+{
+    struct forget *forget = context;
+    return gw_meta_rows_forget(t, &forget->journal->forget_position, FORGET_STEP, forget->before_ms);
+}
+
+int gw_journal_forget(struct gw_journal *journal, uint64_t before_ms)
+{
+    struct forget forget = {.journal = journal, .before_ms = before_ms};
+    return gw_meta_update(journal->meta, forget_rows, &forget);
+}
+
+int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count)
+{
+    int rc = gw_journal_cursors_sync(journal);
+    bool any = false;
+    while (rc == 0) {
+        pthread_mutex_lock(&journal->lock);
+        uint64_t passed = passed_by_all(journal, sinks, sink_count);
+        struct gw_part *part = journal->part_count ? journal->parts[0] : NULL;
+        bool gone =
+            part && part != journal->active && part->end <= passed && part->refs == 0 && part->waiters == 0;
+        pthread_mutex_unlock(&journal->lock);
+        if (!gone)
+            break;
+        any = true;
+        rc = reclaim_part(journal, part);
+    }
+    uint64_t now_ms = gw_journal_wall_ms();
+    int64_t drift = (int64_t)(now_ms - gw_journal_mono_ms()) - journal->clock_offset_ms;
+    /* Nothing is forgotten for its age on the word of a clock that has just jumped. */
+    if (rc == 0 && any && drift > -CLOCK_JUMP_MS && drift < CLOCK_JUMP_MS && now_ms > journal->forget_ms)
+        rc = gw_journal_forget(journal, now_ms - journal->forget_ms);
+    return rc;
+}

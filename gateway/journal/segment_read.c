@@ -1,0 +1,222 @@
+#include <string.h>
+
+#include "journal/bytes.h"
+#include "journal/quarantine.h"
+#include "journal/segment.h"
+#include "journal/store.h"
+
+/* Puts the cursor on the block that holds `offset`: the last one whose key is not above it. */
+static int seek_block(MDB_cursor *cursor, uint64_t offset, MDB_val *key, MDB_val *value)
+{
+    uint8_t key_bytes[12] = {0};
+    gw_put64_be(key_bytes, offset + 1);
+    *key = (MDB_val){.mv_size = sizeof key_bytes, .mv_data = key_bytes};
+    int rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+    if (rc == MDB_NOTFOUND)
+        return mdb_cursor_get(cursor, key, value, MDB_LAST);
+    return rc != 0 ? rc : mdb_cursor_get(cursor, key, value, MDB_PREV);
+}
+
+/* Copies what fits of one block. 1: the buffer or the entry array is full. */
+static int copy_entries(struct gw_segment_read *read, const MDB_val *value)
+{
+    struct gw_block_reader block;
+    if (gw_block_read(&block, value->mv_data, value->mv_size) != 0)
+        return GW_EDAMAGED;
+    uint64_t offset = block.head.first_offset;
+    const uint8_t *data;
+    size_t len;
+    int rc;
+    while ((rc = gw_block_next_entry(&block, &data, &len)) == 1) {
+        if (offset >= read->end)
+            return 1;
+        if (offset++ < read->next)
+            continue;
+        if (read->count == read->max_entries)
+            return 1;
+        if (len > read->capacity - read->used) {
+            read->needed = len;
+            return 1;
+        }
+        memcpy(read->buffer + read->used, data, len);
+        read->entries[read->count++] =
+            (struct gw_journal_entry){.offset = read->next, .data = read->buffer + read->used, .len = len};
+        read->used += len;
+        read->next = offset;
+    }
+    return rc;
+}
+
+int gw_segment_read(const struct gw_segment *segment, struct gw_segment_read *read)
+{
+    read->count = read->used = read->needed = 0;
+    read->next = read->offset;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(segment->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return gw_store_error(rc);
+    MDB_cursor *cursor;
+    rc = mdb_cursor_open(txn, segment->blocks, &cursor);
+    if (rc == 0) {
+        MDB_val key, value;
+        int step = 0;
+        rc = seek_block(cursor, read->offset, &key, &value);
+        while (rc == 0 && (step = copy_entries(read, &value)) == 0)
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        if (step < 0)
+            rc = MDB_CORRUPTED;
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    if (rc == MDB_NOTFOUND)
+        rc = 0;
+    return gw_store_error(rc);
+}
+
+/* Calls visit for each record of a database in key order, in one read transaction. */
+typedef int (*visit_fn)(void *context, const MDB_val *key, const MDB_val *value);
+
+static int each_record(MDB_env *env, MDB_dbi dbi, visit_fn visit, void *context)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return gw_store_error(rc);
+    MDB_cursor *cursor;
+    int stopped = 0;
+    rc = mdb_cursor_open(txn, dbi, &cursor);
+    if (rc == 0) {
+        MDB_val key, value;
+        while (stopped == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+            stopped = visit(context, &key, &value);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    if (stopped != 0)
+        return stopped;
+    return rc == MDB_NOTFOUND ? 0 : gw_store_error(rc);
+}
+
+struct row_visit {
+    gw_segment_row_fn fn;
+    void *context;
+};
+
+static int visit_rows(void *context, const MDB_val *key, const MDB_val *value)
+{
+    (void)key;
+    const struct row_visit *visit = context;
+    struct gw_block_reader block;
+    if (gw_block_read(&block, value->mv_data, value->mv_size) != 0)
+        return GW_EDAMAGED;
+    struct gw_block_row row;
+    int rc;
+    while ((rc = gw_block_next_row(&block, &row)) == 1) {
+        int stopped = visit->fn(visit->context, &row);
+        if (stopped != 0)
+            return stopped;
+    }
+    return rc;
+}
+
+int gw_segment_each_row(const struct gw_segment *segment, gw_segment_row_fn fn, void *context)
+{
+    struct row_visit visit = {.fn = fn, .context = context};
+    return each_record(segment->env, segment->blocks, visit_rows, &visit);
+}
+
+struct quarantine_visit {
+    gw_segment_quarantine_fn fn;
+    void *context;
+};
+
+static int visit_quarantine(void *context, const MDB_val *key, const MDB_val *value)
+{
+    const struct quarantine_visit *visit = context;
+    if (key->mv_size != 8)
+        return GW_EDAMAGED;
+    return visit->fn(visit->context, gw_get64_be(key->mv_data), value);
+}
+
+int gw_segment_each_quarantine(const struct gw_segment *segment, gw_segment_quarantine_fn fn, void *context)
+{
+    struct quarantine_visit visit = {.fn = fn, .context = context};
+    return each_record(segment->env, segment->quarantine, visit_quarantine, &visit);
+}
+
+struct walk {
+    struct gw_segment_walk found;
+    uint64_t epoch, txn;
+    uint32_t quarantine_claimed;
+};
+
+static int walk_block(void *context, const MDB_val *key, const MDB_val *value)
+{
+    struct walk *walk = context;
+    struct gw_block_reader block;
+    if (key->mv_size != 12 || gw_block_read(&block, value->mv_data, value->mv_size) != 0)
+        return GW_EDAMAGED;
+    const struct gw_block_head *head = &block.head;
+    uint8_t expected_key[12];
+    gw_put64_be(expected_key, walk->found.end);
+    gw_put32_be(expected_key + 8, walk->found.blocks);
+    if (memcmp(key->mv_data, expected_key, sizeof expected_key) != 0 ||
+        head->first_offset != walk->found.end || head->epoch != walk->epoch || head->txn < walk->txn ||
+        head->quarantine_total < walk->quarantine_claimed)
+        return GW_EDAMAGED;
+    uint32_t entries = 0, rows = 0;
+    const uint8_t *data;
+    size_t len;
+    struct gw_block_row row;
+    int rc;
+    while ((rc = gw_block_next_entry(&block, &data, &len)) == 1)
+        entries++;
+    while (rc == 0 && (rc = gw_block_next_row(&block, &row)) == 1) {
+        rows++;
+        rc = 0;
+    }
+    if (rc < 0 || entries != head->entry_count || rows != head->row_count)
+        return GW_EDAMAGED;
+    walk->found.end += entries;
+    walk->found.entries += entries;
+    walk->found.blocks++;
+    walk->txn = head->txn;
+    walk->quarantine_claimed = head->quarantine_total;
+    return 0;
+}
+
+static int walk_quarantine(void *context, uint64_t number, const MDB_val *value)
+{
+    struct walk *walk = context;
+    struct gw_quarantine_record record;
+    if (number != (uint64_t)walk->found.quarantine + 1)
+        return GW_EDAMAGED;
+    walk->found.quarantine++;
+    return gw_quarantine_decode(value->mv_data, value->mv_size, &record);
+}
+
+/* The transaction that made the databases; each one after it has written a block. */
+#define FIRST_TXN 1u
+
+int gw_segment_walk(const char *folder, uint64_t epoch, uint64_t first_offset, struct gw_segment_walk *out)
+{
+    uint64_t newest_txn;
+    int rc = gw_store_judge(folder, &newest_txn);
+    if (rc != 0)
+        return rc;
+    struct gw_segment segment;
+    rc = gw_segment_open(folder, &segment);
+    if (rc != 0)
+        return rc;
+    struct walk walk = {.epoch = epoch, .txn = FIRST_TXN, .found.end = first_offset};
+    rc = each_record(segment.env, segment.blocks, walk_block, &walk);
+    if (rc == 0)
+        rc = gw_segment_each_quarantine(&segment, walk_quarantine, &walk);
+    if (rc == 0 && (walk.txn != newest_txn || walk.found.quarantine != walk.quarantine_claimed))
+        rc = GW_EDAMAGED;
+    walk.found.used_bytes = gw_store_used_bytes(segment.env);
+    gw_segment_close(&segment);
+    if (rc == 0)
+        *out = walk.found;
+    return rc;
+}
