@@ -7,17 +7,20 @@
 #include "journal/entry.h"
 #include "wire/message.h"
 
+/* Nothing bounds how long an event waited on a device that had no time. */
+#define GW_UNCERTAINTY_UNKNOWN UINT64_MAX
+
 struct gw_event {
     struct trib_text device;
     uint64_t stream, seq, boot, ord, mono_ms;
-    uint64_t utc_ms, uncertainty_ms;
-    uint8_t quality; /* enum trib_time_quality: synced, estimated or received */
+    uint64_t utc_ms, uncertainty_ms; /* GW_UNCERTAINTY_UNKNOWN with quality received */
+    uint8_t quality;                 /* enum trib_time_quality: synced, estimated or received */
     uint64_t received_utc_ms;
     uint64_t tenant;
-    uint64_t offset;  /* of the journal entry */
-    uint32_t index;   /* of the event in it */
-    unsigned type;    /* enum trib_event_type */
-    uint64_t session; /* 0: none */
+    uint64_t offset;                /* of the journal entry */
+    uint32_t index;                 /* of the event in it */
+    unsigned type;                  /* enum trib_event_type */
+    uint64_t session;               /* 0: none */
     struct trib_text content, user; /* user: a pseudonym */
     const uint8_t *fields;
     size_t fields_len;
@@ -29,17 +32,21 @@ struct gw_event_reader {
     struct trib_wire_context contexts[TRIB_WIRE_CONTEXTS_MAX + 1];
     uint64_t offset;
     uint32_t index;
+    uint64_t last_mono_ms; /* of the newest item in the batch; UINT64_MAX: not looked up yet */
 };
 
-TRIB_MUST_CHECK int gw_event_reader_open(struct gw_event_reader *r, uint64_t offset, const uint8_t *entry, size_t len);
+TRIB_MUST_CHECK int gw_event_reader_open(struct gw_event_reader *r, uint64_t offset, const uint8_t *entry,
+                                         size_t len);
 /* 1 event, 0 end, negative error. Tombstones and drops are stepped over. */
 TRIB_MUST_CHECK int gw_event_next(struct gw_event_reader *r, struct gw_event *out);
 
 /*
- * One JSON object without line end: {"id":"<device>/<stream hex>/<seq>","type":...,"device":...,"stream":"<16 hex>",
- * "seq":n,"boot":n,"ord":n,"time":"RFC 3339 ms Z","time_quality":...,"time_uncertainty_ms":n,"received":...,
- * "session":"<16 hex>","content":...,"user":...,"gateway":..., "<field>":...}. Enumerations as their names.
- * Returns the length as snprintf does.
+ * One JSON object without line end: {"id":"<device>/<stream hex>/<seq>","type":...,"device":...,
+ * "stream":"<16 hex>","seq":n,"boot":n,"ord":n,"time":"RFC 3339 ms Z","time_quality":...,
+ * "time_uncertainty_ms":n or null,"received":...,"session":"<16 hex>","content":...,"user":...,
+ * "gateway":...,"<field>":...}. Enumerations as their names (a value without a name: its number as text),
+ * the field `previous` as 16 hex digits like `stream`. session, content and user only where there are any.
+ * Returns the length as snprintf does; the buffer is not terminated.
  */
 size_t gw_event_json(const struct gw_event *event, const char *gateway_id, char *buffer, size_t capacity);
 
