@@ -5,7 +5,7 @@
 
 #include "base/crc32c.h"
 #include "journal/bytes.h"
-#include "journal/quarantine.h"
+#include "journal/rejected.h"
 #include "journal/store.h"
 
 #define RECORD_VERSION 1u
@@ -387,8 +387,8 @@ int gw_meta_quarantine_trim(struct gw_meta_txn *t, uint64_t now_ms, uint64_t *ou
     uint64_t count = stat.ms_entries;
     MDB_val key, value;
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)) == 0) {
-        struct gw_quarantine_record record;
-        if (gw_quarantine_decode(value.mv_data, value.mv_size, &record) != 0) {
+        struct gw_rejected record;
+        if (gw_rejected_decode(value.mv_data, value.mv_size, &record) != 0) {
             rc = MDB_CORRUPTED;
             break;
         }
@@ -461,8 +461,8 @@ static int walk_cursor(void *context, const char *sink, uint64_t offset)
 static int walk_quarantine(void *context, const MDB_val *key, const MDB_val *value)
 {
     (void)context;
-    struct gw_quarantine_record record;
-    return key->mv_size == 16 ? gw_quarantine_decode(value->mv_data, value->mv_size, &record) : GW_EDAMAGED;
+    struct gw_rejected record;
+    return key->mv_size == 16 ? gw_rejected_decode(value->mv_data, value->mv_size, &record) : GW_EDAMAGED;
 }
 
 /* The free list says which pages the next writer may overwrite: every number must be a page, and in falling

@@ -5,7 +5,7 @@
 
 #include "base/crc32c.h"
 #include "journal/bytes.h"
-#include "journal/quarantine.h"
+#include "journal/rejected.h"
 #include "journal/store.h"
 
 #define KEY_BYTES 12u
@@ -95,7 +95,7 @@ size_t gw_segment_item_bytes(const struct gw_journal_write *write)
     size_t bytes = block_share(write);
     for (size_t i = 0; i < write->quarantine_count; i++)
         bytes +=
-            gw_quarantine_bytes(strlen(write->device), write->quarantine[i].sealed_len) + GW_BLOCK_PAGE_BYTES;
+            gw_rejected_bytes(strlen(write->device), write->quarantine[i].sealed_len) + GW_BLOCK_PAGE_BYTES;
     return bytes;
 }
 
@@ -148,19 +148,19 @@ static int put_quarantine(struct gw_segment *segment, MDB_txn *txn, struct gw_se
         uint8_t key_bytes[8];
         gw_put64_be(key_bytes, tail->quarantine_count + 1);
         MDB_val key = {.mv_size = sizeof key_bytes, .mv_data = key_bytes};
-        MDB_val value = {.mv_size = gw_quarantine_bytes(strlen(write->device), q->sealed_len)};
+        MDB_val value = {.mv_size = gw_rejected_bytes(strlen(write->device), q->sealed_len)};
         int rc = mdb_put(txn, segment->quarantine, &key, &value, MDB_APPEND | MDB_RESERVE);
         if (rc != 0)
             return rc;
-        gw_quarantine_encode(&(struct gw_quarantine_record){.device = write->device,
-                                                            .device_len = strlen(write->device),
-                                                            .stream = q->stream,
-                                                            .seq = q->seq,
-                                                            .code = q->code,
-                                                            .received_ms = now_ms,
-                                                            .sealed = q->sealed,
-                                                            .sealed_len = q->sealed_len},
-                             value.mv_data);
+        gw_rejected_encode(&(struct gw_rejected){.device = write->device,
+                                                 .device_len = strlen(write->device),
+                                                 .stream = q->stream,
+                                                 .seq = q->seq,
+                                                 .code = q->code,
+                                                 .received_ms = now_ms,
+                                                 .sealed = q->sealed,
+                                                 .sealed_len = q->sealed_len},
+                           value.mv_data);
         tail->quarantine_count++;
     }
     return 0;

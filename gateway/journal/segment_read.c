@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "journal/bytes.h"
-#include "journal/quarantine.h"
+#include "journal/rejected.h"
 #include "journal/segment.h"
 #include "journal/store.h"
 
@@ -188,11 +188,11 @@ static int walk_block(void *context, const MDB_val *key, const MDB_val *value)
 static int walk_quarantine(void *context, uint64_t number, const MDB_val *value)
 {
     struct walk *walk = context;
-    struct gw_quarantine_record record;
+    struct gw_rejected record;
     if (number != (uint64_t)walk->found.quarantine + 1)
         return GW_EDAMAGED;
     walk->found.quarantine++;
-    return gw_quarantine_decode(value->mv_data, value->mv_size, &record);
+    return gw_rejected_decode(value->mv_data, value->mv_size, &record);
 }
 
 /* The transaction that made the databases; each one after it has written a block. */

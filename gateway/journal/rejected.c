@@ -1,4 +1,4 @@
-#include "journal/quarantine.h"
+#include "journal/rejected.h"
 
 #include "base/crc32c.h"
 #include "journal/bytes.h"
@@ -8,12 +8,12 @@
 #define FIXED_BYTES 36u
 #define RECORD_VERSION 1u
 
-size_t gw_quarantine_bytes(size_t device_len, size_t sealed_len)
+size_t gw_rejected_bytes(size_t device_len, size_t sealed_len)
 {
     return FIXED_BYTES + device_len + sealed_len;
 }
 
-void gw_quarantine_encode(const struct gw_quarantine_record *record, uint8_t *buf)
+void gw_rejected_encode(const struct gw_rejected *record, uint8_t *buf)
 {
     buf[4] = RECORD_VERSION;
     buf[5] = (uint8_t)record->device_len;
@@ -24,16 +24,16 @@ void gw_quarantine_encode(const struct gw_quarantine_record *record, uint8_t *bu
     gw_put64(buf + 28, record->received_ms);
     memcpy(buf + FIXED_BYTES, record->device, record->device_len);
     memcpy(buf + FIXED_BYTES + record->device_len, record->sealed, record->sealed_len);
-    size_t len = gw_quarantine_bytes(record->device_len, record->sealed_len);
+    size_t len = gw_rejected_bytes(record->device_len, record->sealed_len);
     gw_put32(buf, gw_crc32c(0, buf + 4, len - 4));
 }
 
-int gw_quarantine_decode(const uint8_t *data, size_t len, struct gw_quarantine_record *out)
+int gw_rejected_decode(const uint8_t *data, size_t len, struct gw_rejected *out)
 {
     if (len < FIXED_BYTES || gw_get32(data) != gw_crc32c(0, data + 4, len - 4) || data[4] != RECORD_VERSION ||
         len - FIXED_BYTES < data[5])
         return GW_EDAMAGED;
-    *out = (struct gw_quarantine_record){
+    *out = (struct gw_rejected){
         .device = (const char *)data + FIXED_BYTES,
         .device_len = data[5],
         .code = gw_get32(data + 8),
