@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "schema/validate.h"
-#include "session/quarantine.h"
+#include "session/rejected.h"
 
 /* What an item's own head, deltas and context index take at most, with room to spare. */
 #define ITEM_OVERHEAD 64
@@ -125,7 +125,7 @@ static void take_context(struct admission *a, const struct trib_wire_batch_item 
 /* The nearest anchor on either side is enough for the time, and bounds what a batch full of bad events can
  * take up. */
 static void copy_anchors(const struct trib_wire_batch_head *head, uint64_t mono_ms,
-                         struct gw_quarantine_item *item)
+                         struct gw_rejected_event *item)
 {
     const struct trib_wire_anchor *before = NULL, *after = NULL;
     for (size_t i = 0; i < head->anchor_count; i++) {
@@ -144,11 +144,11 @@ static void copy_anchors(const struct trib_wire_batch_head *head, uint64_t mono_
         item->anchors[item->anchor_count++] = *after;
 }
 
-static struct gw_quarantine_item describe(const struct admission *a, const struct trib_wire_batch_item *event,
-                                          int code)
+static struct gw_rejected_event describe(const struct admission *a, const struct trib_wire_batch_item *event,
+                                         int code)
 {
     const struct gw_entry_head *head = &a->input->head;
-    struct gw_quarantine_item item = {
+    struct gw_rejected_event item = {
         .code = (uint64_t)code,
         .device = head->device,
         .tenant = head->tenant,
@@ -191,9 +191,9 @@ static enum gw_admit_verdict seal_event(struct admission *a, const struct trib_w
     enum gw_admit_verdict verdict = grow_quarantine(a);
     if (verdict != GW_ADMIT_OK)
         return verdict;
-    struct gw_quarantine_item item = describe(a, event, code);
+    struct gw_rejected_event item = describe(a, event, code);
     size_t plain_len;
-    if (gw_quarantine_encode(&item, NULL, 0, &plain_len) != TRIB_OK)
+    if (gw_rejected_encode(&item, NULL, 0, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
     if (a->scratch_bytes < plain_len) {
         a->scratch = gw_arena_alloc(a->arena, 2 * plain_len);
@@ -201,10 +201,10 @@ static enum gw_admit_verdict seal_event(struct admission *a, const struct trib_w
     }
     uint8_t *sealed = gw_arena_alloc(a->arena, plain_len + GW_SEAL_OVERHEAD_MAX);
     if (!a->scratch || !sealed ||
-        gw_quarantine_encode(&item, a->scratch, a->scratch_bytes, &plain_len) != TRIB_OK)
+        gw_rejected_encode(&item, a->scratch, a->scratch_bytes, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
-    uint8_t label[GW_QUARANTINE_LABEL_BYTES];
-    gw_quarantine_label(item.stream, item.seq, label);
+    uint8_t label[GW_REJECTED_LABEL_BYTES];
+    gw_rejected_label(item.stream, item.seq, label);
     size_t sealed_len;
     if (gw_seal(a->policy->seal, label, sizeof label, a->scratch, plain_len, sealed, &sealed_len) != GW_OK)
         return GW_ADMIT_CRYPTO;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "wire/crc32c.h"
+#include "base/crc32c.h"
 
 #define READ_BYTES (256u << 10)
 #define NAME_DIGITS 20
@@ -40,7 +40,7 @@ size_t gw_stream_record_encode(const struct gw_stream_record *record, uint8_t *o
     put_le(out + 36, 4, record->flags);
     if (record->json_len > 0 && record->json != (const char *)out + GW_STREAM_HEADER_BYTES)
         memcpy(out + GW_STREAM_HEADER_BYTES, record->json, record->json_len);
-    put_le(out, 4, trib_crc32c(0, out + 4, len - 4));
+    put_le(out, 4, gw_crc32c(0, out + 4, len - 4));
     return len;
 }
 
@@ -191,7 +191,7 @@ int gw_stream_file_next(struct gw_stream_file *file, struct gw_stream_record *ou
     if (rc != 1)
         return rc;
     const uint8_t *record = file->buffer + file->pos;
-    if (get_le(record, 4) != trib_crc32c(0, record + 4, GW_STREAM_HEADER_BYTES - 4 + payload))
+    if (get_le(record, 4) != gw_crc32c(0, record + 4, GW_STREAM_HEADER_BYTES - 4 + payload))
         return gw_error_set(error, GW_EDAMAGED, 0, "a stream file is damaged at byte %" PRIu64,
                             gw_stream_file_position(file));
     *out = (struct gw_stream_record){

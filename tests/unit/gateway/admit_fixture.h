@@ -8,7 +8,7 @@
 #include "privacy/pseudonym.h"
 #include "privacy/seal.h"
 #include "session/admit.h"
-#include "session/quarantine.h"
+#include "session/rejected.h"
 
 #define STREAM_V 0xaaaaaaaaaaaaaaaaull
 #define STREAM_R 0xbbbbbbbbbbbbbbbbull

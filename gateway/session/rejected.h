@@ -9,20 +9,20 @@
  * The fields are the bytes as received. User ids in it are in the clear, so nothing of it is ever written
  * unsealed. The seal's label binds an item to its place: items cannot be exchanged for one another.
  */
-#ifndef GW_SESSION_QUARANTINE_H
-#define GW_SESSION_QUARANTINE_H
+#ifndef GW_SESSION_REJECTED_H
+#define GW_SESSION_REJECTED_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "wire/message.h"
 
-#define GW_QUARANTINE_VERSION 1
-#define GW_QUARANTINE_LABEL_BYTES 26
+#define GW_REJECTED_VERSION 1
+#define GW_REJECTED_LABEL_BYTES 26
 /* Room for everything but the fields, device and context texts. */
-#define GW_QUARANTINE_OVERHEAD_MAX (160 + TRIB_WIRE_ANCHORS_MAX * 38)
+#define GW_REJECTED_OVERHEAD_MAX (160 + TRIB_WIRE_ANCHORS_MAX * 38)
 
-struct gw_quarantine_item {
+struct gw_rejected_event {
     uint64_t code; /* enum trib_reject */
     struct trib_text device;
     uint64_t tenant, stream, lane, seq, boot, mono_ms, ord;
@@ -36,11 +36,11 @@ struct gw_quarantine_item {
 };
 
 /* TRIB_ESPACE. */
-TRIB_MUST_CHECK int gw_quarantine_encode(const struct gw_quarantine_item *item, uint8_t *buf, size_t cap,
-                                         size_t *out_len);
+TRIB_MUST_CHECK int gw_rejected_encode(const struct gw_rejected_event *item, uint8_t *buf, size_t cap,
+                                       size_t *out_len);
 /* Texts and fields point into data. TRIB_E…, TRIB_EVERSION. */
-TRIB_MUST_CHECK int gw_quarantine_decode(const uint8_t *data, size_t len, struct gw_quarantine_item *out);
+TRIB_MUST_CHECK int gw_rejected_decode(const uint8_t *data, size_t len, struct gw_rejected_event *out);
 /* "quarantine", stream, seq (both big-endian): the label to seal and open with. */
-void gw_quarantine_label(uint64_t stream, uint64_t seq, uint8_t out[GW_QUARANTINE_LABEL_BYTES]);
+void gw_rejected_label(uint64_t stream, uint64_t seq, uint8_t out[GW_REJECTED_LABEL_BYTES]);
 
 #endif

@@ -1,4 +1,4 @@
-#include "session/quarantine.h"
+#include "session/rejected.h"
 
 #include <string.h>
 
@@ -6,7 +6,7 @@
 
 enum context_key { CONTEXT_SESSION = 0, CONTEXT_CONTENT = 1, CONTEXT_USER = 2 };
 
-static void put_anchors(struct trib_cbor_writer *w, const struct gw_quarantine_item *item)
+static void put_anchors(struct trib_cbor_writer *w, const struct gw_rejected_event *item)
 {
     trib_cbor_put_array(w, item->anchor_count);
     for (size_t i = 0; i < item->anchor_count; i++) {
@@ -35,12 +35,12 @@ static void put_context(struct trib_cbor_writer *w, const struct trib_wire_conte
     }
 }
 
-int gw_quarantine_encode(const struct gw_quarantine_item *item, uint8_t *buf, size_t cap, size_t *out_len)
+int gw_rejected_encode(const struct gw_rejected_event *item, uint8_t *buf, size_t cap, size_t *out_len)
 {
     struct trib_cbor_writer w;
     trib_cbor_writer_init(&w, buf, cap);
     trib_cbor_put_array(&w, ITEM_COUNT);
-    trib_cbor_put_uint(&w, GW_QUARANTINE_VERSION);
+    trib_cbor_put_uint(&w, GW_REJECTED_VERSION);
     trib_cbor_put_uint(&w, item->code);
     trib_cbor_put_text(&w, item->device.ptr, item->device.len);
     trib_cbor_put_uint(&w, item->tenant);
@@ -62,7 +62,7 @@ int gw_quarantine_encode(const struct gw_quarantine_item *item, uint8_t *buf, si
     return TRIB_OK;
 }
 
-static int get_anchors(struct trib_cbor_reader *r, struct gw_quarantine_item *item)
+static int get_anchors(struct trib_cbor_reader *r, struct gw_rejected_event *item)
 {
     struct trib_cbor_container list = trib_cbor_get_array(r);
     while (trib_cbor_next(r, &list)) {
@@ -101,16 +101,16 @@ static int get_context(struct trib_cbor_reader *r, struct trib_wire_context *con
     return r->error;
 }
 
-int gw_quarantine_decode(const uint8_t *data, size_t len, struct gw_quarantine_item *out)
+int gw_rejected_decode(const uint8_t *data, size_t len, struct gw_rejected_event *out)
 {
     struct trib_cbor_reader r;
-    struct gw_quarantine_item item = {0};
+    struct gw_rejected_event item = {0};
     trib_cbor_reader_init(&r, data, len);
     struct trib_cbor_container items = trib_cbor_get_array(&r);
     uint64_t version = trib_cbor_get_uint(&r);
     if (r.error)
         return r.error;
-    if (version != GW_QUARANTINE_VERSION)
+    if (version != GW_REJECTED_VERSION)
         return TRIB_EVERSION;
     if (items.left != ITEM_COUNT)
         return TRIB_EMALFORMED;
@@ -140,7 +140,7 @@ int gw_quarantine_decode(const uint8_t *data, size_t len, struct gw_quarantine_i
     return TRIB_OK;
 }
 
-void gw_quarantine_label(uint64_t stream, uint64_t seq, uint8_t out[GW_QUARANTINE_LABEL_BYTES])
+void gw_rejected_label(uint64_t stream, uint64_t seq, uint8_t out[GW_REJECTED_LABEL_BYTES])
 {
     memcpy(out, "quarantine", 10);
     for (unsigned i = 0; i < 8; i++) {
