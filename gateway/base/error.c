@@ -9,8 +9,8 @@ const char *gw_error_text(int code)
     switch (code) {
     case GW_OK:
         return "no error";
-#define GW_ERROR_CASE(value, name, text)                                                                               \
-    case value:                                                                                                        \
+#define GW_ERROR_CASE(value, name, text)                                                                     \
+    case value:                                                                                              \
         return text;
         GW_ERRORS(GW_ERROR_CASE)
 #undef GW_ERROR_CASE

@@ -7,19 +7,19 @@
 
 #define GW_MUST_CHECK __attribute__((warn_unused_result))
 
-#define GW_ERRORS(X)                                                                                                   \
-    X(-100, ENOMEM, "out of memory")                                                                                   \
-    X(-101, EIO, "input or output failed")                                                                             \
-    X(-102, EFULL, "no space is left")                                                                                 \
-    X(-103, EINVALID, "a value is not allowed")                                                                        \
-    X(-104, EDAMAGED, "stored data is damaged")                                                                        \
-    X(-105, EBUSY, "in use by another process")                                                                        \
-    X(-106, ENOTFOUND, "not found")                                                                                    \
-    X(-107, EAUTH, "credentials are not valid")                                                                        \
-    X(-108, EPROTOCOL, "the peer broke the protocol")                                                                  \
-    X(-109, ESTALE, "superseded by a newer connection or state")                                                       \
-    X(-110, EVERSION, "written by a newer version")                                                                    \
-    X(-111, EAGAIN, "not now")                                                                                         \
+#define GW_ERRORS(X)                                                                                         \
+    X(-100, ENOMEM, "out of memory")                                                                         \
+    X(-101, EIO, "input or output failed")                                                                   \
+    X(-102, EFULL, "no space is left")                                                                       \
+    X(-103, EINVALID, "a value is not allowed")                                                              \
+    X(-104, EDAMAGED, "stored data is damaged")                                                              \
+    X(-105, EBUSY, "in use by another process")                                                              \
+    X(-106, ENOTFOUND, "not found")                                                                          \
+    X(-107, EAUTH, "credentials are not valid")                                                              \
+    X(-108, EPROTOCOL, "the peer broke the protocol")                                                        \
+    X(-109, ESTALE, "superseded by a newer connection or state")                                             \
+    X(-110, EVERSION, "written by a newer version")                                                          \
+    X(-111, EAGAIN, "not now")                                                                               \
     X(-112, ECRYPTO, "a cryptographic operation failed")
 
 enum gw_error_code {

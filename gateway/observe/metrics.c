@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdio.h>
 
 #define METRIC_COUNTER "counter"
 #define METRIC_GAUGE "gauge"
@@ -54,4 +53,36 @@ size_t gw_metrics_render(char *buffer, size_t capacity)
             len += (size_t)n;
     }
     return len;
+}
+
+void gw_metrics_print_reference(FILE *out)
+{
+    fputs(
+        "# Metrics\n\n"
+        "<!-- Made by `tributaryctl reference metrics` from gateway/observe/metrics.def; do not edit. -->\n\n"
+        "`/metrics` on `observe.http_address:http_port`, and on the admin socket, speaks the Prometheus text "
+        "format\n"
+        "0.0.4. Counters begin at 0 with the process. No label carries a device or a user.\n\n"
+        "| metric | kind | meaning |\n|---|---|---|\n",
+        out);
+    for (int i = 0; i < GW_METRIC_COUNT; i++)
+        fprintf(out, "| `%s` | %s | %s |\n", declared[i].name, declared[i].kind, declared[i].help);
+    fputs("| `tributary_build_info` | gauge | 1, with the version as label |\n"
+          "| `tributary_ready` | gauge | 1 while `/readyz` answers 200 |\n"
+          "| `tributary_uptime_seconds` | gauge | time since the start |\n"
+          "| `process_...` | | CPU, memory, descriptors and start time, as Prometheus' own clients name them "
+          "|\n\n"
+          "## What to alarm on\n\n"
+          "| when | because |\n|---|---|\n"
+          "| `increase(tributary_events_unaccounted_total[1h]) > 0` | a device has a hole that it did not "
+          "declare |\n"
+          "| `increase(tributary_commit_failures_total[10m]) > 0` | the journal cannot be written: nothing "
+          "is acked |\n"
+          "| `tributary_journal_end_offset - tributary_stream_offset` grows for an hour | the stream does "
+          "not keep up |\n"
+          "| `tributary_journal_end_offset - tributary_lake_offset` grows for an hour | the lake does not "
+          "keep up |\n"
+          "| `tributary_ready == 0` for 5 minutes | starting, draining, full or unwritable: `/readyz` says "
+          "which |\n",
+          out);
 }

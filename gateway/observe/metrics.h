@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum gw_metric {
 #define GW_METRIC(ID, KIND, name, help) GW_METRIC_##ID,
@@ -19,5 +20,7 @@ uint64_t gw_metric_get(enum gw_metric metric);
 const char *gw_metric_name(enum gw_metric metric);
 /* The whole exposition; returns its length, as snprintf does. */
 size_t gw_metrics_render(char *buffer, size_t capacity);
+/* Markdown for docs/metrics.md. */
+void gw_metrics_print_reference(FILE *out);
 
 #endif

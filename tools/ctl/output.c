@@ -1,0 +1,57 @@
+/* How tributaryctl writes: errors, numbers, colours. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "ctl.h"
+
+int ctl_fail(enum ctl_exit code, const char *format, ...)
+{
+    (void)fflush(stdout);
+    (void)fputs("tributaryctl: ", stderr);
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+    return (int)code;
+}
+
+const char *ctl_grouped(uint64_t value, char out[CTL_NUMBER_MAX])
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%" PRIu64, value);
+    char *to = out;
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = 0;
+    return out;
+}
+
+const char *ctl_bold(const struct ctl *ctl)
+{
+    return ctl->colour ? "\033[1m" : "";
+}
+
+const char *ctl_good(const struct ctl *ctl)
+{
+    return ctl->colour ? "\033[32m" : "";
+}
+
+const char *ctl_bad(const struct ctl *ctl)
+{
+    return ctl->colour ? "\033[1;31m" : "";
+}
+
+const char *ctl_dim(const struct ctl *ctl)
+{
+    return ctl->colour ? "\033[2m" : "";
+}
+
+const char *ctl_plain(const struct ctl *ctl)
+{
+    return ctl->colour ? "\033[0m" : "";
+}

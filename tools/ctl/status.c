@@ -1,0 +1,107 @@
+/* tributaryctl status */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/units.h"
+#include "ctl.h"
+
+static int print_json(const cJSON *tree)
+{
+    char *text = cJSON_Print(tree);
+    if (!text)
+        return ctl_fail(CTL_FAILED, "out of memory");
+    puts(text);
+    cJSON_free(text);
+    return CTL_OK;
+}
+
+static void print_head(const struct ctl *ctl, const cJSON *tree, bool ready)
+{
+    char since[GW_UNITS_TEXT_MAX];
+    printf("%stributaryd %s%s  %s%s%s  up %s, process %llu\n", ctl_bold(ctl), ctl_text(tree, "version"),
+           ctl_plain(ctl), ready ? ctl_good(ctl) : ctl_bad(ctl), ready ? "ready" : "not ready",
+           ctl_plain(ctl), gw_units_duration_about(ctl_number(tree, "uptime_seconds"), since),
+           (unsigned long long)ctl_number(tree, "pid"));
+    const cJSON *condition;
+    cJSON_ArrayForEach(condition, cJSON_GetObjectItemCaseSensitive(tree, "conditions"))
+        printf("  %s%s%s: %s\n", ctl_bad(ctl), ctl_text(condition, "reason"), ctl_plain(ctl),
+               ctl_text(condition, "advice"));
+}
+
+static void print_events(const struct ctl *ctl, const cJSON *events)
+{
+    static const struct {
+        const char *name, *label;
+        bool alarm;
+    } rows[] = {{"committed", "committed", false},
+                {"duplicate", "received again", false},
+                {"rejected", "rejected, in quarantine", false},
+                {"declared_dropped", "dropped by devices, declared", false},
+                {"unaccounted", "unaccounted for", true},
+                {"to_stream", "written to the stream", false},
+                {"to_lake", "written to the lake", false}};
+    char number[CTL_NUMBER_MAX];
+    printf("\n%sEVENTS SINCE THE START%s\n", ctl_dim(ctl), ctl_plain(ctl));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t value = ctl_number(events, rows[i].name);
+        bool alarm = rows[i].alarm && value > 0;
+        printf("  %-30s %s%16s%s\n", rows[i].label, alarm ? ctl_bad(ctl) : "", ctl_grouped(value, number),
+               alarm ? ctl_plain(ctl) : "");
+    }
+}
+
+static void print_journal(const struct ctl *ctl, const cJSON *tree)
+{
+    const cJSON *journal = cJSON_GetObjectItemCaseSensitive(tree, "journal");
+    char a[CTL_NUMBER_MAX], b[CTL_NUMBER_MAX], size[GW_UNITS_TEXT_MAX];
+    if (!journal)
+        return;
+    printf("\n%sJOURNAL%s\n", ctl_dim(ctl), ctl_plain(ctl));
+    printf("  %-30s %16s\n", "gateway", ctl_text(tree, "gateway_id"));
+    printf("  %-30s %16s\n", "epoch", ctl_text(journal, "epoch"));
+    printf("  %-30s %16s\n", "oldest batch kept", ctl_grouped(ctl_number(journal, "begin"), a));
+    printf("  %-30s %16s\n", "next batch", ctl_grouped(ctl_number(journal, "end"), b));
+    printf("  %-30s %16s\n", "segments", ctl_grouped(ctl_number(journal, "segments"), a));
+    uint64_t damaged = ctl_number(journal, "damaged_segments");
+    if (damaged)
+        printf("  %s%-30s %16s%s\n", ctl_bad(ctl), "damaged segments", ctl_grouped(damaged, a),
+               ctl_plain(ctl));
+    printf("  %-30s %16s\n", "disk", gw_units_size_about(ctl_number(journal, "disk_bytes"), size));
+    printf("  %-30s %16s\n", "events in quarantine",
+           ctl_grouped(ctl_number(journal, "quarantine_entries"), a));
+    const cJSON *sinks = cJSON_GetObjectItemCaseSensitive(tree, "sinks"), *sink;
+    if (cJSON_GetArraySize(sinks) == 0)
+        return;
+    printf("\n%s%-14s %16s %16s%s\n", ctl_dim(ctl), "SINK", "NEXT BATCH", "BEHIND", ctl_plain(ctl));
+    cJSON_ArrayForEach(sink, sinks)
+    {
+        if (cJSON_HasObjectItem(sink, "cursor"))
+            printf("  %-12s %16s %16s\n", ctl_text(sink, "name"), ctl_grouped(ctl_number(sink, "cursor"), a),
+                   ctl_grouped(ctl_number(sink, "behind"), b));
+        else
+            printf("  %-12s %16s\n", ctl_text(sink, "name"), "nothing yet");
+    }
+}
+
+int ctl_status(const struct ctl *ctl)
+{
+    if (ctl->argument_count)
+        return ctl_fail(CTL_USAGE, "status takes no arguments; tributaryctl help status says more");
+    cJSON *tree;
+    int rc = ctl_get(ctl, "/v1/status", &tree);
+    if (rc != CTL_OK)
+        return rc;
+    bool ready = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "ready"));
+    char number[CTL_NUMBER_MAX];
+    if (ctl->json) {
+        rc = print_json(tree);
+    } else {
+        print_head(ctl, tree, ready);
+        printf("\n  %-30s %16s\n", "device connections",
+               ctl_grouped(ctl_number(tree, "connections"), number));
+        print_events(ctl, cJSON_GetObjectItemCaseSensitive(tree, "events"));
+        print_journal(ctl, tree);
+    }
+    cJSON_Delete(tree);
+    return rc != CTL_OK ? rc : ready ? CTL_OK : CTL_BAD;
+}
