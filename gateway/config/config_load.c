@@ -73,8 +73,8 @@ static int read_file(const char *path, char **out_text, size_t *out_len, struct 
 int gw_config_load_report(const char *path, struct gw_config *out, struct gw_config_report *report)
 {
     *report = (struct gw_config_report){.count = 0};
-    char *text;
-    size_t len;
+    char *text = NULL;
+    size_t len = 0;
     int rc = read_file(path, &text, &len, report);
     if (rc != GW_OK)
         return rc;

@@ -27,7 +27,7 @@ def parse_lines(lines, where):
 
 def read_stream(ctl, data_folder, timeout=60):
     """All events of the embedded stream, read back with tributaryctl."""
-    command = [str(ctl), "stream", "cat", "--data", str(data_folder)]
+    command = [str(ctl), "--data", str(data_folder), "stream", "cat"]
     done = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise Unreadable(f"{' '.join(command)}: {done.stderr.decode(errors='replace').strip()}")
