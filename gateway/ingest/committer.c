@@ -1,0 +1,184 @@
+#include "ingest/committer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "observe/log.h"
+#include "observe/metrics.h"
+
+/* Bounds of one commit: more waits for the next, so that an ack never waits for a huge transaction. */
+#define COMMIT_BATCHES_MAX 1024
+#define COMMIT_BYTES_MAX (8u << 20)
+#define RECLAIM_EVERY_MS 1000
+
+struct gw_committer {
+    struct gw_committer_config config;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct gw_session_batch *head, *tail;
+    bool stop;
+    uint64_t reclaim_at_ms; /* committer's thread only */
+    struct gw_journal_write *writes[COMMIT_BATCHES_MAX];
+};
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void gw_committer_queue(struct gw_committer *committer, struct gw_session_batch *batch)
+{
+    gw_registry_batch_begins(committer->config.registry, &batch->seat);
+    batch->next = NULL;
+    pthread_mutex_lock(&committer->lock);
+    if (committer->tail)
+        committer->tail->next = batch;
+    else
+        committer->head = batch;
+    committer->tail = batch;
+    pthread_cond_signal(&committer->work);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+/* Waits for batches at most until the next reclaim is due. NULL: none came. */
+static struct gw_session_batch *take(struct gw_committer *committer, bool *out_stop)
+{
+    struct timespec until = {.tv_sec = (time_t)(committer->reclaim_at_ms / 1000),
+                             .tv_nsec = (long)(committer->reclaim_at_ms % 1000) * 1000000};
+    pthread_mutex_lock(&committer->lock);
+    while (!committer->head && !committer->stop)
+        if (pthread_cond_timedwait(&committer->work, &committer->lock, &until) != 0)
+            break;
+    struct gw_session_batch *first = committer->head, *last = first;
+    size_t count = first ? 1 : 0, bytes = first ? first->bytes : 0;
+    while (last && last->next && count < COMMIT_BATCHES_MAX &&
+           bytes + last->next->bytes <= COMMIT_BYTES_MAX) {
+        last = last->next;
+        bytes += last->bytes;
+        count++;
+    }
+    if (last) {
+        committer->head = last->next;
+        if (!committer->head)
+            committer->tail = NULL;
+        last->next = NULL;
+    }
+    *out_stop = committer->stop && !first;
+    pthread_mutex_unlock(&committer->lock);
+    return first;
+}
+
+static size_t gather(struct gw_committer *committer, struct gw_session_batch *batches)
+{
+    size_t count = 0;
+    for (struct gw_session_batch *batch = batches; batch; batch = batch->next) {
+        batch->status = GW_OK;
+        if (!gw_registry_current(committer->config.registry, &batch->seat)) {
+            batch->status = GW_ESTALE;
+            continue;
+        }
+        batch->admitted.write.status = GW_EIO;
+        committer->writes[count++] = &batch->admitted.write;
+    }
+    return count;
+}
+
+static void settle(struct gw_committer *committer, struct gw_session_batch *batches, int result)
+{
+    for (struct gw_session_batch *batch = batches; batch; batch = batch->next) {
+        if (batch->status == GW_OK)
+            batch->status = result == GW_OK ? batch->admitted.write.status : result;
+        if (batch->status == GW_OK)
+            gw_session_count(&batch->admitted);
+        gw_registry_batch_ends(committer->config.registry, &batch->seat);
+    }
+}
+
+static void commit(struct gw_committer *committer, struct gw_session_batch *batches)
+{
+    size_t count = gather(committer, batches);
+    int result = GW_OK;
+    if (count > 0) {
+        struct gw_error error = {0};
+        uint64_t begin_us = now_us();
+        result = gw_journal_commit(committer->config.journal, committer->writes, count, &error);
+        gw_metric_add(GW_METRIC_COMMIT_US, now_us() - begin_us);
+        gw_metric_add(result == GW_OK ? GW_METRIC_COMMITS : GW_METRIC_COMMIT_FAILURES, 1);
+        if (result != GW_OK) {
+            gw_log(GW_LOG_ERROR, "ingest.commit_failed", error.text,
+                   GW_TEXT("meaning", "nothing of it was acked; devices keep it and come back"));
+            committer->config.failed(committer->config.context, result);
+        }
+    }
+    settle(committer, batches, result);
+    committer->config.outcome(committer->config.context, batches);
+}
+
+static void housekeeping(struct gw_committer *committer)
+{
+    uint64_t now_ms = now_us() / 1000;
+    if (now_ms < committer->reclaim_at_ms)
+        return;
+    committer->reclaim_at_ms = now_ms + RECLAIM_EVERY_MS;
+    struct gw_journal *journal = committer->config.journal;
+    if (gw_journal_reclaim(journal, committer->config.sinks, committer->config.sink_count) != GW_OK)
+        gw_log(GW_LOG_WARNING, "ingest.reclaim_failed",
+               "old journal segments could not be removed; it is tried again");
+    struct gw_journal_stats stats;
+    gw_journal_get_stats(journal, &stats);
+    gw_metric_set(GW_METRIC_JOURNAL_BYTES, stats.disk_bytes);
+    gw_metric_set(GW_METRIC_JOURNAL_SEGMENTS, stats.segments);
+    gw_metric_set(GW_METRIC_JOURNAL_END, gw_journal_end(journal));
+}
+
+static void *run(void *context)
+{
+    struct gw_committer *committer = context;
+    for (bool stop = false; !stop;) {
+        struct gw_session_batch *batches = take(committer, &stop);
+        if (batches)
+            commit(committer, batches);
+        housekeeping(committer);
+    }
+    return NULL;
+}
+
+int gw_committer_start(const struct gw_committer_config *config, struct gw_committer **out,
+                       struct gw_error *error)
+{
+    struct gw_committer *committer = calloc(1, sizeof *committer);
+    if (!committer)
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    committer->config = *config;
+    pthread_mutex_init(&committer->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&committer->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int failed = pthread_create(&committer->thread, NULL, run, committer);
+    if (failed) {
+        pthread_cond_destroy(&committer->work);
+        pthread_mutex_destroy(&committer->lock);
+        free(committer);
+        return gw_error_set(error, GW_EIO, failed, "cannot start the committer's thread");
+    }
+    *out = committer;
+    return GW_OK;
+}
+
+void gw_committer_stop(struct gw_committer *committer)
+{
+    pthread_mutex_lock(&committer->lock);
+    committer->stop = true;
+    pthread_cond_signal(&committer->work);
+    pthread_mutex_unlock(&committer->lock);
+    pthread_join(committer->thread, NULL);
+    pthread_cond_destroy(&committer->work);
+    pthread_mutex_destroy(&committer->lock);
+    free(committer);
+}

@@ -1,0 +1,166 @@
+#include "ingest/ingest.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "ingest/clock.h"
+#include "ingest/ingest_internal.h"
+#include "ingest/listener.h"
+#include "ingest/tls.h"
+#include "observe/log.h"
+
+/* After a failed commit devices are sent away for this long; then one more commit shows whether space came back. */
+#define UNAVAILABLE_MS 1000
+
+static void on_outcome(void *context, struct gw_session_batch *batches)
+{
+    struct gw_ingest *ingest = context;
+    while (batches) {
+        struct gw_session_batch *next = batches->next;
+        gw_ingest_thread_outcome(&ingest->threads[batches->thread], batches);
+        batches = next;
+    }
+    for (unsigned i = 0; i < GW_INGEST_THREADS; i++)
+        gw_ingest_thread_wake(&ingest->threads[i]);
+}
+
+static void on_failed(void *context, int status)
+{
+    struct gw_ingest *ingest = context;
+    (void)status;
+    atomic_store(&ingest->unavailable_until_ms, gw_clock_mono_ms() + UNAVAILABLE_MS);
+}
+
+bool gw_ingest_can_store(const struct gw_ingest *ingest)
+{
+    return gw_clock_mono_ms() >= atomic_load(&ingest->unavailable_until_ms);
+}
+
+uint16_t gw_ingest_port(const struct gw_ingest *ingest)
+{
+    return ingest->port;
+}
+
+static void on_library_log(int level, const char *line)
+{
+    gw_log(level == LLL_ERR ? GW_LOG_WARNING : GW_LOG_DEBUG, "ingest.libwebsockets", "the library reports",
+           GW_TEXT("line", line));
+}
+
+/* Each connection is a file descriptor; libwebsockets wants the limit to be above what it uses. */
+static int raise_file_limit(uint32_t connections, struct gw_error *error)
+{
+    struct rlimit limit;
+    rlim_t needed = (rlim_t)connections + connections / 4 + 256;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return GW_OK;
+    if (limit.rlim_max < needed)
+        return gw_error_set(
+            error, GW_EINVALID, 0,
+            "limits.connections %u needs %llu open files, but at most %llu are allowed: raise the limit "
+            "(LimitNOFILE, ulimit -Hn) or lower limits.connections",
+            connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+    limit.rlim_cur = needed;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0
+               ? GW_OK
+               : gw_error_set(error, GW_EIO, 0, "cannot raise the open file limit");
+}
+
+static int load_credentials(struct gw_ingest *ingest, struct gw_error *error)
+{
+    const struct gw_config *config = ingest->deps.config;
+    int result = gw_tls_check(config, error);
+    if (result != GW_OK || config->auth.jwks[0] == 0)
+        return result;
+    if (config->auth.audience[0] == 0)
+        return gw_error_set(error, GW_EINVALID, 0,
+                            "auth.audience is needed with auth.jwks: tokens must carry it");
+    return gw_jwks_load(config->auth.jwks, &ingest->keys, error);
+}
+
+static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
+{
+    const struct gw_config *config = ingest->deps.config;
+    int result = config->listen.port != 0
+                     ? gw_listener_probe(config->listen.address, config->listen.port, error)
+                     : GW_OK;
+    for (unsigned i = 0; result == GW_OK && i < GW_INGEST_THREADS; i++)
+        result = gw_ingest_thread_init(ingest, i, error);
+    if (result != GW_OK)
+        return result;
+    struct gw_committer_config committer = {.journal = ingest->deps.journal,
+                                            .registry = ingest->registry,
+                                            .sinks = ingest->deps.sinks,
+                                            .sink_count = ingest->deps.sink_count,
+                                            .outcome = on_outcome,
+                                            .failed = on_failed,
+                                            .context = ingest};
+    result = gw_committer_start(&committer, &ingest->committer, error);
+    for (unsigned i = 0; result == GW_OK && i < GW_INGEST_THREADS; i++)
+        result = gw_ingest_thread_start(&ingest->threads[i], error);
+    return result;
+}
+
+static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
+{
+    const struct gw_config *config = deps->config;
+    ingest->deps = *deps;
+    ingest->rules = (struct gw_session_rules){.gateway_id = gw_journal_gateway_id(deps->journal),
+                                              .journal_epoch = gw_journal_epoch(deps->journal),
+                                              .policy = deps->policy,
+                                              .hello_timeout_ms = config->limits.hello_timeout_ms,
+                                              .keepalive_ms = config->limits.keepalive_ms,
+                                              .message_bytes = config->limits.message_bytes,
+                                              .event_bytes = config->limits.event_bytes,
+                                              .credit_events = config->limits.credit_events,
+                                              .credit_bytes = config->limits.credit_bytes};
+    atomic_init(&ingest->budget_left_bytes, config->limits.memory_bytes);
+    atomic_init(&ingest->unavailable_until_ms, 0);
+    atomic_init(&ingest->websockets, 0);
+    for (unsigned i = 0; i < GW_INGEST_THREADS; i++) {
+        ingest->threads[i].listen_fd = -1;
+        pthread_mutex_init(&ingest->threads[i].inbox_lock, NULL);
+    }
+}
+
+int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, struct gw_error *error)
+{
+    struct gw_ingest *ingest = calloc(1, sizeof *ingest);
+    if (!ingest)
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    set_up(ingest, deps);
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
+    int result = raise_file_limit(deps->config->limits.connections, error);
+    ingest->registry = gw_registry_new(deps->config->limits.connections);
+    if (result == GW_OK && !ingest->registry)
+        result = gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    if (result == GW_OK)
+        result = load_credentials(ingest, error);
+    if (result == GW_OK)
+        result = start_threads(ingest, error);
+    if (result != GW_OK) {
+        gw_ingest_stop(ingest);
+        return result;
+    }
+    *out = ingest;
+    return GW_OK;
+}
+
+void gw_ingest_stop(struct gw_ingest *ingest)
+{
+    for (unsigned i = 0; i < GW_INGEST_THREADS; i++)
+        if (ingest->threads[i].started)
+            gw_ingest_thread_drain(&ingest->threads[i]);
+    for (unsigned i = 0; i < GW_INGEST_THREADS; i++)
+        if (ingest->threads[i].started)
+            pthread_join(ingest->threads[i].thread, NULL);
+    if (ingest->committer)
+        gw_committer_stop(ingest->committer);
+    for (unsigned i = 0; i < GW_INGEST_THREADS; i++) {
+        gw_ingest_thread_free(&ingest->threads[i]);
+        pthread_mutex_destroy(&ingest->threads[i].inbox_lock);
+    }
+    gw_registry_free(ingest->registry);
+    gw_jwks_free(ingest->keys);
+    free(ingest);
+}

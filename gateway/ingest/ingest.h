@@ -1,0 +1,38 @@
+/*
+ * Ingest: devices' websockets in, admitted batches to the committer, acks out. Starts its threads and owns them.
+ */
+#ifndef GW_INGEST_INGEST_H
+#define GW_INGEST_INGEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "config/config.h"
+#include "journal/journal.h"
+#include "session/admit.h"
+
+struct gw_ingest;
+
+/* All borrowed until gw_ingest_stop. */
+struct gw_ingest_deps {
+    const struct gw_config *config;
+    struct gw_journal *journal;
+    const struct gw_admit_policy *policy;
+    const char *const *sinks; /* names of the sinks whose cursors hold journal segments back */
+    size_t sink_count;
+};
+
+/* Checks certificate, key, CAs and key set, binds, then starts the threads. The error says what to mend. */
+GW_MUST_CHECK int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out,
+                                  struct gw_error *error);
+uint16_t gw_ingest_port(const struct gw_ingest *ingest);
+/* False for a moment after a commit failed (disk full, I/O error): devices are sent away with a retry-after. */
+bool gw_ingest_can_store(const struct gw_ingest *ingest);
+/*
+ * Graceful: takes no new connection and no new batch, commits and acks what is on its way, says BYE draining, waits at
+ * most five seconds for devices to go, and ends all threads. The journal stays open.
+ */
+void gw_ingest_stop(struct gw_ingest *ingest);
+
+#endif

@@ -1,0 +1,120 @@
+/* The parts of ingest: the whole (ingest.c), a thread (thread.c), a connection (connection.c). */
+#ifndef GW_INGEST_INGEST_INTERNAL_H
+#define GW_INGEST_INGEST_INTERNAL_H
+
+#include <libwebsockets.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "ingest/committer.h"
+#include "ingest/frame.h"
+#include "ingest/ingest.h"
+#include "ingest/jwt.h"
+#include "session/session.h"
+
+#define GW_INGEST_THREADS 1
+
+struct gw_ingest_thread;
+
+enum gw_connection_phase {
+    GW_CONNECTION_HEAD,      /* collecting the HTTP request */
+    GW_CONNECTION_WEBSOCKET, /* frames and a session */
+    GW_CONNECTION_CLOSING,   /* our last word is said; waits for the peer to go, so that it can read it */
+};
+
+/*
+ * A connection belongs to its thread. It is named by an id of thread, generation and slot: what comes late for one
+ * that is gone finds nothing (libwebsockets would crash on a freed wsi).
+ */
+struct gw_connection {
+    struct gw_ingest_thread *thread;
+    struct lws *wsi; /* NULL once libwebsockets said it is closed */
+    uint64_t id;
+    enum gw_connection_phase phase;
+    bool draining;        /* new messages are ignored */
+    bool has_seat;        /* in the registry */
+    bool deaf;            /* its frames cannot be read any more */
+    bool peer_closed;     /* the peer sent a close frame */
+    bool cut;             /* it does not read: nothing is sent any more */
+    uint64_t deadline_ms; /* then the socket is closed */
+    uint64_t reserved_bytes;
+    struct gw_session session;
+    struct gw_frame_reader frames;
+    uint8_t *head;
+    size_t head_len;
+    uint8_t *out; /* LWS_PRE bytes of room before the first */
+    size_t out_len, out_capacity;
+};
+
+struct gw_connection_slot {
+    struct gw_connection *connection;
+    struct gw_connection_slot *next_free;
+    uint32_t generation;
+};
+
+struct gw_ingest_thread {
+    struct gw_ingest *ingest;
+    unsigned index;
+    pthread_t thread;
+    bool started;
+    int listen_fd;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t tick;
+    uv_poll_t listener;
+    bool listening, draining, loop_ready;
+    bool settling; /* a session waits for older batches of its device */
+    uint64_t drain_until_ms;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct gw_connection_slot *slots, *free_slot;
+    size_t slot_count, slot_limit, open_count;
+    struct gw_session_batch *spare; /* pool */
+    size_t spare_count;
+
+    pthread_mutex_t inbox_lock; /* guards what is below */
+    struct gw_session_batch *outcome_head, *outcome_tail;
+    uint64_t *replaced;
+    size_t replaced_count, replaced_capacity;
+    bool drain_wanted;
+};
+
+struct gw_ingest {
+    struct gw_ingest_deps deps;
+    struct gw_session_rules rules;
+    struct gw_registry *registry;
+    struct gw_committer *committer;
+    struct gw_jwks *keys;
+    uint16_t port;
+    _Atomic uint64_t budget_left_bytes;
+    _Atomic uint64_t unavailable_until_ms;
+    _Atomic uint32_t websockets;
+    struct gw_ingest_thread threads[GW_INGEST_THREADS];
+};
+
+/* --- thread.c --- */
+GW_MUST_CHECK int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_error *error);
+GW_MUST_CHECK int gw_ingest_thread_start(struct gw_ingest_thread *thread, struct gw_error *error);
+void gw_ingest_thread_free(struct gw_ingest_thread *thread);
+/* From any thread. */
+void gw_ingest_thread_outcome(struct gw_ingest_thread *thread, struct gw_session_batch *batch);
+void gw_ingest_thread_replaced(struct gw_ingest_thread *thread, uint64_t connection);
+void gw_ingest_thread_drain(struct gw_ingest_thread *thread);
+void gw_ingest_thread_wake(struct gw_ingest_thread *thread);
+
+/* --- connection.c: all from the connection's thread --- */
+extern const struct gw_session_edge gw_connection_edge;
+struct gw_connection *gw_connection_new(struct gw_ingest_thread *thread, struct lws *wsi);
+struct gw_connection *gw_connection_find(struct gw_ingest_thread *thread, uint64_t id);
+/* Bytes from the peer; may unmask them in place. Non-zero: close now. */
+int gw_connection_received(struct gw_connection *connection, uint8_t *data, size_t len);
+int gw_connection_writable(struct gw_connection *connection);
+/* libwebsockets is done with it: frees it; what is in flight for it comes back to nobody. */
+void gw_connection_closed(struct gw_connection *connection);
+void gw_connection_tick(struct gw_connection *connection, uint64_t now_ms);
+void gw_connection_drain(struct gw_connection *connection);
+/* The pool of batches. */
+void gw_connection_batch_give(struct gw_ingest_thread *thread, struct gw_session_batch *batch);
+
+#endif

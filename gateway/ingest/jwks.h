@@ -1,0 +1,23 @@
+/* The parsed key set, as jwks.c fills it and jwt.c uses it. */
+#ifndef GW_INGEST_JWKS_H
+#define GW_INGEST_JWKS_H
+
+#include <openssl/types.h>
+#include <stddef.h>
+
+enum gw_jwk_kind { GW_JWK_ES256, GW_JWK_ED25519 };
+
+struct gw_jwk {
+    EVP_PKEY *key;
+    enum gw_jwk_kind kind;
+    char kid[128];
+};
+
+struct gw_jwks {
+    size_t count;
+    struct gw_jwk keys[];
+};
+
+const struct gw_jwk *gw_jwks_find(const struct gw_jwks *keys, const char *kid);
+
+#endif

@@ -1,0 +1,355 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ingest/clock.h"
+#include "ingest/ingest_internal.h"
+#include "ingest/listener.h"
+#include "ingest/tls.h"
+#include "observe/log.h"
+
+#define TICK_MS 100
+#define DRAIN_MS 5000
+#define ACCEPTS_PER_WAKE 64
+/* More than a TLS record, so that one read always empties it and nothing waits inside OpenSSL. */
+#define READ_BYTES 32768
+
+static struct gw_ingest_thread *thread_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/*
+ * A connection is libwebsockets' "raw socket": TLS and the loop are its work, HTTP and frames are ours (http.c,
+ * frame.c). Its own websocket role would take unmasked frames and messages without limit.
+ */
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct gw_connection *connection;
+    switch (reason) {
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: {
+        struct gw_error error;
+        if (gw_tls_configure(user, thread_of(wsi)->ingest->deps.config, &error) == GW_OK)
+            return 0;
+        gw_log(GW_LOG_ERROR, "ingest.tls", error.text);
+        return -1;
+    }
+    case LWS_CALLBACK_RAW_ADOPT:
+        connection = gw_connection_new(thread_of(wsi), wsi);
+        lws_set_opaque_user_data(wsi, connection);
+        return connection ? 0 : -1;
+    case LWS_CALLBACK_RAW_RX:
+        connection = lws_get_opaque_user_data(wsi);
+        return connection ? gw_connection_received(connection, in, len) : -1;
+    case LWS_CALLBACK_RAW_WRITEABLE:
+        connection = lws_get_opaque_user_data(wsi);
+        return connection ? gw_connection_writable(connection) : -1;
+    case LWS_CALLBACK_RAW_CLOSE:   /* only after a finished handshake */
+    case LWS_CALLBACK_WSI_DESTROY: /* always */
+        connection = lws_get_opaque_user_data(wsi);
+        lws_set_opaque_user_data(wsi, NULL);
+        if (connection)
+            gw_connection_closed(connection);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static const struct lws_protocols protocols[] = {{.name = "tributary", .callback = callback}, {.name = NULL}};
+
+/* --- accepting --- */
+
+static void accept_some(struct gw_ingest_thread *thread)
+{
+    for (int i = 0; i < ACCEPTS_PER_WAKE; i++) {
+        lws_sock_file_fd_type fd = {.sockfd =
+                                        accept4(thread->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+        if (fd.sockfd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+            gw_log(GW_LOG_ERROR, "ingest.accept",
+                   "out of file descriptors or memory: raise the limit (ulimit -n)", GW_INT("errno", errno));
+            uv_poll_stop(&thread->listener); /* the next tick tries again: it would spin here */
+            thread->listening = false;
+            return;
+        }
+        if (fd.sockfd < 0)
+            return;
+        if (thread->open_count >= thread->slot_limit) {
+            close(fd.sockfd);
+            continue;
+        }
+        int on = 1;
+        setsockopt(fd.sockfd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        lws_adopt_descriptor_vhost(thread->vhost, LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, fd, NULL, NULL);
+    }
+}
+
+static void on_listener(uv_poll_t *handle, int status, int events)
+{
+    (void)status;
+    (void)events;
+    accept_some(handle->data);
+}
+
+static void listen_again(struct gw_ingest_thread *thread)
+{
+    if (!thread->listening && !thread->draining)
+        thread->listening = uv_poll_start(&thread->listener, UV_READABLE, on_listener) == 0;
+}
+
+/* --- inbox --- */
+
+void gw_ingest_thread_wake(struct gw_ingest_thread *thread)
+{
+    uv_async_send(&thread->wake);
+}
+
+void gw_ingest_thread_outcome(struct gw_ingest_thread *thread, struct gw_session_batch *batch)
+{
+    batch->next = NULL;
+    pthread_mutex_lock(&thread->inbox_lock);
+    if (thread->outcome_tail)
+        thread->outcome_tail->next = batch;
+    else
+        thread->outcome_head = batch;
+    thread->outcome_tail = batch;
+    pthread_mutex_unlock(&thread->inbox_lock);
+}
+
+void gw_ingest_thread_replaced(struct gw_ingest_thread *thread, uint64_t connection)
+{
+    pthread_mutex_lock(&thread->inbox_lock);
+    if (thread->replaced_count == thread->replaced_capacity) {
+        size_t capacity = thread->replaced_capacity ? thread->replaced_capacity * 2 : 16;
+        uint64_t *grown = realloc(thread->replaced, capacity * sizeof *grown);
+        if (grown) {
+            thread->replaced = grown;
+            thread->replaced_capacity = capacity;
+        }
+    }
+    /* Without memory the older connection is not told; the committer refuses its batches all the same. */
+    if (thread->replaced_count < thread->replaced_capacity)
+        thread->replaced[thread->replaced_count++] = connection;
+    pthread_mutex_unlock(&thread->inbox_lock);
+    gw_ingest_thread_wake(thread);
+}
+
+void gw_ingest_thread_drain(struct gw_ingest_thread *thread)
+{
+    pthread_mutex_lock(&thread->inbox_lock);
+    thread->drain_wanted = true;
+    pthread_mutex_unlock(&thread->inbox_lock);
+    gw_ingest_thread_wake(thread);
+}
+
+static void settle_batch(struct gw_ingest_thread *thread, struct gw_session_batch *batch)
+{
+    struct gw_connection *connection = gw_connection_find(thread, batch->connection);
+    if (connection)
+        gw_session_committed(&connection->session, batch, batch->status);
+    else
+        atomic_fetch_add(&thread->ingest->budget_left_bytes, batch->bytes);
+}
+
+static void settle_all(struct gw_ingest_thread *thread, struct gw_session_batch *batches)
+{
+    for (struct gw_session_batch *batch = batches; batch; batch = batch->next)
+        settle_batch(thread, batch);
+    while (batches) {
+        struct gw_session_batch *batch = batches;
+        struct gw_connection *connection = gw_connection_find(thread, batch->connection);
+        batches = batch->next;
+        if (connection)
+            gw_session_flush(&connection->session);
+        if (connection && connection->draining)
+            gw_connection_drain(connection);
+        gw_connection_batch_give(thread, batch);
+    }
+}
+
+static void replace_all(struct gw_ingest_thread *thread, const uint64_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct gw_connection *connection = gw_connection_find(thread, ids[i]);
+        if (connection)
+            gw_session_bye(&connection->session, TRIB_BYE_REPLACED, 0,
+                           "another connection of this device took over");
+    }
+}
+
+static void tick_all(struct gw_ingest_thread *thread)
+{
+    uint64_t now_ms = gw_clock_mono_ms();
+    for (size_t i = 0; i < thread->slot_count; i++)
+        if (thread->slots[i].connection)
+            gw_connection_tick(thread->slots[i].connection, now_ms);
+}
+
+/* Sessions that wait for older batches of their device to be settled may go on now. */
+static void go_on_settling(struct gw_ingest_thread *thread)
+{
+    thread->settling = false; /* edge_settled sets it again */
+    for (size_t i = 0; i < thread->slot_count; i++) {
+        struct gw_connection *connection = thread->slots[i].connection;
+        if (connection && connection->session.state == GW_SESSION_SETTLING)
+            gw_connection_tick(connection, gw_clock_mono_ms());
+    }
+}
+
+static void start_draining(struct gw_ingest_thread *thread)
+{
+    thread->draining = true;
+    thread->drain_until_ms = gw_clock_mono_ms() + DRAIN_MS;
+    if (thread->listening)
+        uv_poll_stop(&thread->listener);
+    thread->listening = false;
+    for (size_t i = 0; i < thread->slot_count; i++)
+        if (thread->slots[i].connection)
+            gw_connection_drain(thread->slots[i].connection);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct gw_ingest_thread *thread = handle->data;
+    pthread_mutex_lock(&thread->inbox_lock);
+    struct gw_session_batch *outcomes = thread->outcome_head;
+    uint64_t *replaced = thread->replaced;
+    size_t replaced_count = thread->replaced_count;
+    bool drain = thread->drain_wanted;
+    thread->outcome_head = thread->outcome_tail = NULL;
+    thread->replaced = NULL;
+    thread->replaced_count = thread->replaced_capacity = 0;
+    pthread_mutex_unlock(&thread->inbox_lock);
+
+    replace_all(thread, replaced, replaced_count);
+    free(replaced);
+    if (outcomes)
+        settle_all(thread, outcomes);
+    if (thread->settling)
+        go_on_settling(thread);
+    if (drain && !thread->draining)
+        start_draining(thread);
+}
+
+static void on_tick(uv_timer_t *handle)
+{
+    struct gw_ingest_thread *thread = handle->data;
+    tick_all(thread);
+    listen_again(thread);
+    if (thread->draining && (thread->open_count == 0 || gw_clock_mono_ms() >= thread->drain_until_ms))
+        uv_stop(&thread->loop);
+}
+
+/* --- life --- */
+
+static int make_context(struct gw_ingest_thread *thread, struct gw_error *error)
+{
+    const struct gw_config *config = thread->ingest->deps.config;
+    void *loops[] = {&thread->loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .foreign_loops = loops,
+        .user = thread,
+        .pt_serv_buf_size = READ_BYTES,
+        .timeout_secs = 10,
+        .alpn = "http/1.1",
+        .ssl_cert_filepath = config->listen.certificate,
+        .ssl_private_key_filepath = config->listen.key,
+    };
+    thread->context = lws_create_context(&info);
+    thread->vhost = thread->context ? lws_create_vhost(thread->context, &info) : NULL;
+    if (!thread->vhost)
+        return gw_error_set(
+            error, GW_EIO, 0,
+            "libwebsockets could not start: is libwebsockets-evlib-uv installed, and memory free?");
+    return GW_OK;
+}
+
+static int make_loop(struct gw_ingest_thread *thread, struct gw_error *error)
+{
+    int failed = uv_loop_init(&thread->loop);
+    if (failed)
+        return gw_error_set(error, GW_EIO, -failed, "cannot make an event loop");
+    thread->loop_ready = true;
+    uv_async_init(&thread->loop, &thread->wake, on_wake);
+    uv_timer_init(&thread->loop, &thread->tick);
+    uv_poll_init(&thread->loop, &thread->listener, thread->listen_fd);
+    thread->wake.data = thread->tick.data = thread->listener.data = thread;
+    uv_timer_start(&thread->tick, on_tick, TICK_MS, TICK_MS);
+    listen_again(thread);
+    return GW_OK;
+}
+
+int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_error *error)
+{
+    struct gw_ingest_thread *thread = &ingest->threads[index];
+    const struct gw_config *config = ingest->deps.config;
+    thread->ingest = ingest;
+    thread->index = index;
+    thread->slot_limit = config->limits.connections + config->limits.connections / 4 + 64;
+    thread->slots = calloc(thread->slot_limit, sizeof *thread->slots);
+    if (!thread->slots)
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    uint16_t port = index == 0 ? config->listen.port : ingest->port;
+    int result = gw_listener_open(config->listen.address, port, &thread->listen_fd, &ingest->port, error);
+    if (result == GW_OK)
+        result = make_loop(thread, error);
+    if (result == GW_OK)
+        result = make_context(thread, error);
+    return result;
+}
+
+static void *run(void *context)
+{
+    struct gw_ingest_thread *thread = context;
+    uv_run(&thread->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+int gw_ingest_thread_start(struct gw_ingest_thread *thread, struct gw_error *error)
+{
+    int failed = pthread_create(&thread->thread, NULL, run, thread);
+    if (failed)
+        return gw_error_set(error, GW_EIO, failed, "cannot start an ingest thread");
+    thread->started = true;
+    return GW_OK;
+}
+
+static void free_batches(struct gw_session_batch *batches)
+{
+    while (batches) {
+        struct gw_session_batch *next = batches->next;
+        gw_arena_free(&batches->arena);
+        free(batches);
+        batches = next;
+    }
+}
+
+/* After its thread has ended, or was never started. */
+void gw_ingest_thread_free(struct gw_ingest_thread *thread)
+{
+    if (thread->context)
+        lws_context_destroy(thread->context);
+    if (thread->loop_ready) {
+        uv_close((uv_handle_t *)&thread->wake, NULL);
+        uv_close((uv_handle_t *)&thread->tick, NULL);
+        uv_close((uv_handle_t *)&thread->listener, NULL);
+        uv_run(&thread->loop, UV_RUN_DEFAULT); /* libwebsockets closes its handles here */
+        if (thread->context)
+            lws_context_destroy(thread->context);
+        uv_loop_close(&thread->loop);
+    }
+    if (thread->listen_fd >= 0)
+        close(thread->listen_fd);
+    free_batches(thread->spare);
+    free_batches(thread->outcome_head);
+    free(thread->replaced);
+    free(thread->slots);
+}

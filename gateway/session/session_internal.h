@@ -1,0 +1,24 @@
+/* What session.c (life, HELLO, WELCOME, BYE) and session_batch.c (BATCH, ACK, NACK, credit) share. */
+#ifndef GW_SESSION_SESSION_INTERNAL_H
+#define GW_SESSION_SESSION_INTERNAL_H
+
+#include "session/session.h"
+
+/* Largest message the gateway sends: an ACK with all streams and rejections stays below. */
+#define SESSION_SEND_MAX 2048
+
+/* How long a device should stay away when the gateway cannot store. */
+#define SESSION_RETRY_UNAVAILABLE_MS 5000
+
+/* Sends an encoded message, as JSON on the text protocol. */
+void gw_session_send(struct gw_session *session, const uint8_t *message, size_t len);
+
+/* The session's state of a stream, or NULL. */
+struct gw_session_stream *gw_session_find(struct gw_session *session, uint64_t stream);
+/* Looks the stream up in the journal and adds it. GW_EFULL: eight are live; GW_EIO; GW_EINVALID: stream 0. */
+GW_MUST_CHECK int gw_session_add(struct gw_session *session, uint64_t stream, struct gw_session_stream **out,
+                                 struct gw_journal_stream *out_row);
+
+void gw_session_batch(struct gw_session *session, const uint8_t *message, size_t len);
+
+#endif
