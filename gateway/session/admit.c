@@ -193,7 +193,7 @@ static enum gw_admit_verdict seal_event(struct admission *a, const struct trib_w
         return verdict;
     struct gw_rejected_event item = describe(a, event, code);
     size_t plain_len;
-    if (gw_rejected_encode(&item, NULL, 0, &plain_len) != TRIB_OK)
+    if (gw_rejected_event_encode(&item, NULL, 0, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
     if (a->scratch_bytes < plain_len) {
         a->scratch = gw_arena_alloc(a->arena, 2 * plain_len);
@@ -201,10 +201,10 @@ static enum gw_admit_verdict seal_event(struct admission *a, const struct trib_w
     }
     uint8_t *sealed = gw_arena_alloc(a->arena, plain_len + GW_SEAL_OVERHEAD_MAX);
     if (!a->scratch || !sealed ||
-        gw_rejected_encode(&item, a->scratch, a->scratch_bytes, &plain_len) != TRIB_OK)
+        gw_rejected_event_encode(&item, a->scratch, a->scratch_bytes, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
     uint8_t label[GW_REJECTED_LABEL_BYTES];
-    gw_rejected_label(item.stream, item.seq, label);
+    gw_rejected_event_label(item.stream, item.seq, label);
     size_t sealed_len;
     if (gw_seal(a->policy->seal, label, sizeof label, a->scratch, plain_len, sealed, &sealed_len) != GW_OK)
         return GW_ADMIT_CRYPTO;

@@ -35,7 +35,7 @@ static void put_context(struct trib_cbor_writer *w, const struct trib_wire_conte
     }
 }
 
-int gw_rejected_encode(const struct gw_rejected_event *item, uint8_t *buf, size_t cap, size_t *out_len)
+int gw_rejected_event_encode(const struct gw_rejected_event *item, uint8_t *buf, size_t cap, size_t *out_len)
 {
     struct trib_cbor_writer w;
     trib_cbor_writer_init(&w, buf, cap);
@@ -101,7 +101,7 @@ static int get_context(struct trib_cbor_reader *r, struct trib_wire_context *con
     return r->error;
 }
 
-int gw_rejected_decode(const uint8_t *data, size_t len, struct gw_rejected_event *out)
+int gw_rejected_event_decode(const uint8_t *data, size_t len, struct gw_rejected_event *out)
 {
     struct trib_cbor_reader r;
     struct gw_rejected_event item = {0};
@@ -140,7 +140,7 @@ int gw_rejected_decode(const uint8_t *data, size_t len, struct gw_rejected_event
     return TRIB_OK;
 }
 
-void gw_rejected_label(uint64_t stream, uint64_t seq, uint8_t out[GW_REJECTED_LABEL_BYTES])
+void gw_rejected_event_label(uint64_t stream, uint64_t seq, uint8_t out[GW_REJECTED_LABEL_BYTES])
 {
     memcpy(out, "quarantine", 10);
     for (unsigned i = 0; i < 8; i++) {

@@ -36,11 +36,11 @@ struct gw_rejected_event {
 };
 
 /* TRIB_ESPACE. */
-TRIB_MUST_CHECK int gw_rejected_encode(const struct gw_rejected_event *item, uint8_t *buf, size_t cap,
-                                       size_t *out_len);
+TRIB_MUST_CHECK int gw_rejected_event_encode(const struct gw_rejected_event *item, uint8_t *buf, size_t cap,
+                                             size_t *out_len);
 /* Texts and fields point into data. TRIB_E…, TRIB_EVERSION. */
-TRIB_MUST_CHECK int gw_rejected_decode(const uint8_t *data, size_t len, struct gw_rejected_event *out);
+TRIB_MUST_CHECK int gw_rejected_event_decode(const uint8_t *data, size_t len, struct gw_rejected_event *out);
 /* "quarantine", stream, seq (both big-endian): the label to seal and open with. */
-void gw_rejected_label(uint64_t stream, uint64_t seq, uint8_t out[GW_REJECTED_LABEL_BYTES]);
+void gw_rejected_event_label(uint64_t stream, uint64_t seq, uint8_t out[GW_REJECTED_LABEL_BYTES]);
 
 #endif

@@ -327,9 +327,9 @@ static void test_rejected_events_are_sealed_and_leave_a_tombstone(void **state)
     uint8_t label[GW_REJECTED_LABEL_BYTES], plain[1024];
     size_t plain_len;
     struct gw_rejected_event opened;
-    gw_rejected_label(STREAM_V, 1, label);
+    gw_rejected_event_label(STREAM_V, 1, label);
     assert_int_equal(gw_unseal(x.seal, label, sizeof label, q->sealed, q->sealed_len, plain, &plain_len), 0);
-    assert_int_equal(gw_rejected_decode(plain, plain_len, &opened), 0);
+    assert_int_equal(gw_rejected_event_decode(plain, plain_len, &opened), 0);
     assert_int_equal(opened.type, TRIB_EVENT_PLAY);
     assert_int_equal(opened.code, TRIB_REJECT_WRONG_TYPE);
     assert_int_equal(opened.stream, STREAM_V);
@@ -344,7 +344,7 @@ static void test_rejected_events_are_sealed_and_leave_a_tombstone(void **state)
     assert_int_equal(opened.anchors[0].utc_ms, 1763999000000ull);
     assert_int_equal(opened.fields_len, first_len);
     assert_memory_equal(opened.fields, first_fields, first_len);
-    gw_rejected_label(STREAM_V, 2, label); /* an item cannot stand in for another */
+    gw_rejected_event_label(STREAM_V, 2, label); /* an item cannot stand in for another */
     assert_int_equal(gw_unseal(x.seal, label, sizeof label, q->sealed, q->sealed_len, plain, &plain_len),
                      GW_ECRYPTO);
 }
