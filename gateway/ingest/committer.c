@@ -87,34 +87,40 @@ static size_t gather(struct gw_committer *committer, struct gw_session_batch *ba
     return count;
 }
 
-static void settle(struct gw_committer *committer, struct gw_session_batch *batches, int result)
+/* Returns why something could not be stored, or 0. A big commit may have been stored in part. */
+static int settle(struct gw_committer *committer, struct gw_session_batch *batches, int result)
 {
+    int failure = result;
     for (struct gw_session_batch *batch = batches; batch; batch = batch->next) {
         if (batch->status == GW_OK)
             batch->status = result == GW_OK ? batch->admitted.write.status : result;
         if (batch->status == GW_OK)
             gw_session_count(&batch->admitted);
+        else if (batch->status != GW_ESTALE && batch->status != GW_EINVALID)
+            failure = batch->status;
         gw_registry_batch_ends(committer->config.registry, &batch->seat);
     }
+    return failure;
 }
 
 static void commit(struct gw_committer *committer, struct gw_session_batch *batches)
 {
     size_t count = gather(committer, batches);
     int result = GW_OK;
+    struct gw_error error = {0};
     if (count > 0) {
-        struct gw_error error = {0};
         uint64_t begin_us = now_us();
         result = gw_journal_commit(committer->config.journal, committer->writes, count, &error);
         gw_metric_add(GW_METRIC_COMMIT_US, now_us() - begin_us);
         gw_metric_add(result == GW_OK ? GW_METRIC_COMMITS : GW_METRIC_COMMIT_FAILURES, 1);
-        if (result != GW_OK) {
-            gw_log(GW_LOG_ERROR, "ingest.commit_failed", error.text,
-                   GW_TEXT("meaning", "nothing of it was acked; devices keep it and come back"));
-            committer->config.failed(committer->config.context, result);
-        }
     }
-    settle(committer, batches, result);
+    result = settle(committer, batches, result);
+    if (result != GW_OK)
+        gw_log(GW_LOG_ERROR, "ingest.commit_failed",
+               error.text[0] ? error.text : "a part of a commit could not be stored",
+               GW_TEXT("meaning", "it was not acked; devices keep it and come back"));
+    if (count > 0)
+        committer->config.stored(committer->config.context, result);
     committer->config.outcome(committer->config.context, batches);
 }
 

@@ -18,8 +18,8 @@ struct gw_committer_config {
     size_t sink_count;
     /* The outcomes of one commit, in order, linked by next; status is set. From the committer's thread. */
     void (*outcome)(void *context, struct gw_session_batch *batches);
-    /* A commit failed: nothing can be stored for now. From the committer's thread, before the outcomes. */
-    void (*failed)(void *context, int status);
+    /* How a commit went: 0, or why nothing can be stored now. From the committer's thread, before the outcomes. */
+    void (*stored)(void *context, int status);
     void *context;
 };
 

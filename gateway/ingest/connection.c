@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "ingest/clock.h"
-#include "ingest/http.h"
+#include "ingest/handshake.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/tls.h"
 #include "ingest/upgrade.h"
@@ -325,7 +325,7 @@ const struct gw_session_edge gw_connection_edge = {
 static void refuse(struct gw_connection *connection, int status, const char *reason)
 {
     char response[512], peer[GW_ADDRESS_TEXT_MAX], address[64];
-    size_t len = gw_http_error_response(response, sizeof response, status, reason);
+    size_t len = gw_handshake_error_response(response, sizeof response, status, reason);
     lws_get_peer_simple(connection->wsi, address, sizeof address);
     gw_metric_add(GW_METRIC_UPGRADES_REFUSED, 1);
     gw_log(GW_LOG_WARNING, "ingest.refused", "an upgrade to a websocket was refused",
@@ -346,11 +346,11 @@ static bool take_place(struct gw_ingest *ingest)
 static void upgrade(struct gw_connection *connection, size_t head_len)
 {
     struct gw_ingest *ingest = ingest_of(connection);
-    struct gw_http_request request;
+    struct gw_handshake_request request;
     struct gw_upgrade accepted;
     const char *reason = "";
-    char certified[TRIB_WIRE_DEVICE_BYTES_MAX + 1], accept[GW_HTTP_ACCEPT_LEN + 1], response[512];
-    int status = gw_http_parse(connection->head, head_len, &request, &reason);
+    char certified[TRIB_WIRE_DEVICE_BYTES_MAX + 1], accept[GW_HANDSHAKE_ACCEPT_LEN + 1], response[512];
+    int status = gw_handshake_parse(connection->head, head_len, &request, &reason);
     if (status == 0) {
         struct gw_session_time now;
         gw_clock_utc(&now);
@@ -358,7 +358,7 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
         status = gw_upgrade_decide(ingest->deps.config, ingest->keys, &request, identity, certified,
                                    now.utc_ms / 1000, &accepted, &reason);
     }
-    if (status == 0 && gw_http_accept(request.key, accept) != GW_OK) {
+    if (status == 0 && gw_handshake_accept(request.key, accept) != GW_OK) {
         status = 400;
         reason = "the websocket key cannot be used";
     }
@@ -371,7 +371,7 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
         return;
     }
     put(connection, response,
-        gw_http_upgrade_response(response, sizeof response, accept, accepted.subprotocol));
+        gw_handshake_upgrade_response(response, sizeof response, accept, accepted.subprotocol));
     connection->deadline_ms = UINT64_MAX;
     lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
     connection->phase = GW_CONNECTION_WEBSOCKET;
@@ -384,14 +384,14 @@ static int receive_frames(struct gw_connection *connection, uint8_t *data, size_
 
 static int receive_head(struct gw_connection *connection, const uint8_t *data, size_t len)
 {
-    if (!connection->head && !(connection->head = malloc(GW_HTTP_HEAD_MAX)))
+    if (!connection->head && !(connection->head = malloc(GW_HANDSHAKE_HEAD_MAX)))
         return -1;
-    size_t room = GW_HTTP_HEAD_MAX - connection->head_len, used = len < room ? len : room;
+    size_t room = GW_HANDSHAKE_HEAD_MAX - connection->head_len, used = len < room ? len : room;
     memcpy(connection->head + connection->head_len, data, used);
     connection->head_len += used;
-    size_t head_len = gw_http_head_len(connection->head, connection->head_len);
+    size_t head_len = gw_handshake_head_len(connection->head, connection->head_len);
     if (head_len == 0) {
-        if (connection->head_len == GW_HTTP_HEAD_MAX)
+        if (connection->head_len == GW_HANDSHAKE_HEAD_MAX)
             refuse(connection, 431, "the request is larger than 8 KiB");
         return 0;
     }

@@ -7,10 +7,15 @@
 #include "ingest/ingest_internal.h"
 #include "ingest/listener.h"
 #include "ingest/tls.h"
+#include "observe/health.h"
 #include "observe/log.h"
 
-/* After a failed commit devices are sent away for this long; then one more commit shows whether space came back. */
-#define UNAVAILABLE_MS 1000
+/*
+ * After a failed commit devices are sent away; then one more commit shows whether space came back. The pause doubles
+ * as long as it did not.
+ */
+#define PAUSE_MIN_MS 1000
+#define PAUSE_MAX_MS 8000
 
 static void on_outcome(void *context, struct gw_session_batch *batches)
 {
@@ -24,11 +29,21 @@ static void on_outcome(void *context, struct gw_session_batch *batches)
         gw_ingest_thread_wake(&ingest->threads[i]);
 }
 
-static void on_failed(void *context, int status)
+static void on_stored(void *context, int status)
 {
     struct gw_ingest *ingest = context;
-    (void)status;
-    atomic_store(&ingest->unavailable_until_ms, gw_clock_mono_ms() + UNAVAILABLE_MS);
+    if (status == GW_OK && ingest->pause_ms == 0)
+        return;
+    if (status == GW_OK) {
+        ingest->pause_ms = 0;
+        gw_log(GW_LOG_INFO, "ingest.storing_again", "the journal takes events again");
+    } else {
+        uint32_t doubled = ingest->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : ingest->pause_ms * 2;
+        ingest->pause_ms = ingest->pause_ms ? doubled : PAUSE_MIN_MS;
+        atomic_store(&ingest->unavailable_until_ms, gw_clock_mono_ms() + ingest->pause_ms);
+    }
+    gw_health_set(GW_CONDITION_FULL, status == GW_EFULL);
+    gw_health_set(GW_CONDITION_UNWRITABLE, status != GW_OK && status != GW_EFULL);
 }
 
 bool gw_ingest_can_store(const struct gw_ingest *ingest)
@@ -93,7 +108,7 @@ static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
                                             .sinks = ingest->deps.sinks,
                                             .sink_count = ingest->deps.sink_count,
                                             .outcome = on_outcome,
-                                            .failed = on_failed,
+                                            .stored = on_stored,
                                             .context = ingest};
     result = gw_committer_start(&committer, &ingest->committer, error);
     for (unsigned i = 0; result == GW_OK && i < GW_INGEST_THREADS; i++)

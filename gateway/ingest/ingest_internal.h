@@ -89,6 +89,7 @@ struct gw_ingest {
     uint16_t port;
     _Atomic uint64_t budget_left_bytes;
     _Atomic uint64_t unavailable_until_ms;
+    uint32_t pause_ms; /* committer's thread only; 0: the last commit went well */
     _Atomic uint32_t websockets;
     struct gw_ingest_thread threads[GW_INGEST_THREADS];
 };

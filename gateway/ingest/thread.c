@@ -24,7 +24,7 @@ static struct gw_ingest_thread *thread_of(struct lws *wsi)
 }
 
 /*
- * A connection is libwebsockets' "raw socket": TLS and the loop are its work, HTTP and frames are ours (http.c,
+ * A connection is libwebsockets' "raw socket": TLS and the loop are its work, HTTP and frames are ours (handshake.c,
  * frame.c). Its own websocket role would take unmasked frames and messages without limit.
  */
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)

@@ -10,13 +10,13 @@ static int refuse(const char **out_reason, int status, const char *reason)
     return status;
 }
 
-static bool text_is(struct gw_http_text text, const char *expected)
+static bool text_is(struct gw_handshake_text text, const char *expected)
 {
     return text.len == strlen(expected) && memcmp(text.ptr, expected, text.len) == 0;
 }
 
 /* A browser sends Origin by itself; devices send none. So whatever the subprotocol, a foreign one is a foreign page. */
-static bool origin_allowed(const struct gw_config *config, struct gw_http_text origin)
+static bool origin_allowed(const struct gw_config *config, struct gw_handshake_text origin)
 {
     for (size_t i = 0; i < config->listen.origin_count; i++)
         if (text_is(origin, config->listen.origins[i]))
@@ -25,7 +25,7 @@ static bool origin_allowed(const struct gw_config *config, struct gw_http_text o
 }
 
 static int check_token(const struct gw_config *config, const struct gw_jwks *keys,
-                       struct gw_http_text authorization, uint64_t now_s, struct gw_upgrade *out,
+                       struct gw_handshake_text authorization, uint64_t now_s, struct gw_upgrade *out,
                        const char **out_reason)
 {
     static const char SCHEME[] = "Bearer ";
@@ -43,7 +43,7 @@ static int check_token(const struct gw_config *config, const struct gw_jwks *key
 }
 
 int gw_upgrade_decide(const struct gw_config *config, const struct gw_jwks *keys,
-                      const struct gw_http_request *request, enum gw_tls_identity certificate,
+                      const struct gw_handshake_request *request, enum gw_tls_identity certificate,
                       const char *certificate_device, uint64_t now_s, struct gw_upgrade *out,
                       const char **out_reason)
 {

@@ -3,7 +3,7 @@
 #define GW_INGEST_UPGRADE_H
 
 #include "config/config.h"
-#include "ingest/http.h"
+#include "ingest/handshake.h"
 #include "ingest/jwt.h"
 #include "ingest/tls.h"
 
@@ -18,8 +18,8 @@ struct gw_upgrade {
  * 0, or the HTTP status to refuse with (400, 401, 403, 404) and why, in words without secrets.
  */
 GW_MUST_CHECK int gw_upgrade_decide(const struct gw_config *config, const struct gw_jwks *keys,
-                                    const struct gw_http_request *request, enum gw_tls_identity certificate,
-                                    const char *certificate_device, uint64_t now_s, struct gw_upgrade *out,
-                                    const char **out_reason);
+                                    const struct gw_handshake_request *request,
+                                    enum gw_tls_identity certificate, const char *certificate_device,
+                                    uint64_t now_s, struct gw_upgrade *out, const char **out_reason);
 
 #endif

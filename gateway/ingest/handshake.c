@@ -1,4 +1,4 @@
-#include "ingest/http.h"
+#include "ingest/handshake.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -7,18 +7,18 @@
 
 #include "wire/message.h"
 
-size_t gw_http_head_len(const uint8_t *data, size_t len)
+size_t gw_handshake_head_len(const uint8_t *data, size_t len)
 {
     const uint8_t *end = memmem(data, len, "\r\n\r\n", 4);
     return end ? (size_t)(end - data) + 4 : 0;
 }
 
-static bool equals(struct gw_http_text text, const char *word)
+static bool equals(struct gw_handshake_text text, const char *word)
 {
     return text.len == strlen(word) && strncasecmp(text.ptr, word, text.len) == 0;
 }
 
-static struct gw_http_text trim(struct gw_http_text text)
+static struct gw_handshake_text trim(struct gw_handshake_text text)
 {
     while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
         text.ptr++;
@@ -30,22 +30,22 @@ static struct gw_http_text trim(struct gw_http_text text)
 }
 
 /* Takes the next element off a comma-separated list; false at its end. */
-static bool next_element(struct gw_http_text *list, struct gw_http_text *out)
+static bool next_element(struct gw_handshake_text *list, struct gw_handshake_text *out)
 {
     if (list->len == 0)
         return false;
     const char *comma = memchr(list->ptr, ',', list->len);
     size_t len = comma ? (size_t)(comma - list->ptr) : list->len;
-    *out = trim((struct gw_http_text){.ptr = list->ptr, .len = len});
+    *out = trim((struct gw_handshake_text){.ptr = list->ptr, .len = len});
     size_t used = comma ? len + 1 : len;
     list->ptr += used;
     list->len -= used;
     return true;
 }
 
-static bool list_has(struct gw_http_text list, const char *word)
+static bool list_has(struct gw_handshake_text list, const char *word)
 {
-    struct gw_http_text element;
+    struct gw_handshake_text element;
     while (next_element(&list, &element))
         if (equals(element, word))
             return true;
@@ -75,19 +75,19 @@ static bool is_value(const char *text, size_t len)
 }
 
 struct head {
-    struct gw_http_request *request;
-    struct gw_http_text host, upgrade, connection, version;
+    struct gw_handshake_request *request;
+    struct gw_handshake_text host, upgrade, connection, version;
     bool has_body, repeated;
 };
 
-static void take_once(struct head *head, struct gw_http_text *slot, struct gw_http_text value)
+static void take_once(struct head *head, struct gw_handshake_text *slot, struct gw_handshake_text value)
 {
     if (slot->ptr)
         head->repeated = true;
     *slot = value;
 }
 
-static void take_header(struct head *head, struct gw_http_text name, struct gw_http_text value)
+static void take_header(struct head *head, struct gw_handshake_text name, struct gw_handshake_text value)
 {
     if (equals(name, "Host"))
         take_once(head, &head->host, value);
@@ -117,15 +117,16 @@ static int refuse(const char **out_reason, int status, const char *reason)
     return status;
 }
 
-static int parse_request_line(struct gw_http_text line, struct gw_http_request *out, const char **out_reason)
+static int parse_request_line(struct gw_handshake_text line, struct gw_handshake_request *out,
+                              const char **out_reason)
 {
     const char *first = memchr(line.ptr, ' ', line.len);
     const char *last = memrchr(line.ptr, ' ', line.len);
     if (!first || first == last || !is_value(line.ptr, line.len) || last[-1] == ' ')
         return refuse(out_reason, 400, "the request line is not HTTP");
-    struct gw_http_text method = {.ptr = line.ptr, .len = (size_t)(first - line.ptr)};
-    struct gw_http_text target = {.ptr = first + 1, .len = (size_t)(last - first - 1)};
-    struct gw_http_text version = {.ptr = last + 1, .len = line.len - (size_t)(last + 1 - line.ptr)};
+    struct gw_handshake_text method = {.ptr = line.ptr, .len = (size_t)(first - line.ptr)};
+    struct gw_handshake_text target = {.ptr = first + 1, .len = (size_t)(last - first - 1)};
+    struct gw_handshake_text version = {.ptr = last + 1, .len = line.len - (size_t)(last + 1 - line.ptr)};
     if (!is_token(method.ptr, method.len) || target.ptr[0] != '/' || memchr(target.ptr, ' ', target.len))
         return refuse(out_reason, 400, "the request line is not HTTP");
     if (version.len != 8 || memcmp(version.ptr, "HTTP/1.1", 8) != 0)
@@ -133,18 +134,18 @@ static int parse_request_line(struct gw_http_text line, struct gw_http_request *
     if (method.len != 3 || memcmp(method.ptr, "GET", 3) != 0)
         return refuse(out_reason, 405, "only GET is served here");
     const char *query = memchr(target.ptr, '?', target.len);
-    out->path =
-        (struct gw_http_text){.ptr = target.ptr, .len = query ? (size_t)(query - target.ptr) : target.len};
+    out->path = (struct gw_handshake_text){.ptr = target.ptr,
+                                           .len = query ? (size_t)(query - target.ptr) : target.len};
     return 0;
 }
 
-static bool parse_header(struct head *head, struct gw_http_text line)
+static bool parse_header(struct head *head, struct gw_handshake_text line)
 {
     const char *colon = memchr(line.ptr, ':', line.len);
     if (!colon)
         return false;
-    struct gw_http_text name = {.ptr = line.ptr, .len = (size_t)(colon - line.ptr)};
-    struct gw_http_text value = {.ptr = colon + 1, .len = line.len - name.len - 1};
+    struct gw_handshake_text name = {.ptr = line.ptr, .len = (size_t)(colon - line.ptr)};
+    struct gw_handshake_text value = {.ptr = colon + 1, .len = line.len - name.len - 1};
     if (!is_token(name.ptr, name.len) || !is_value(value.ptr, value.len))
         return false;
     take_header(head, name, trim(value));
@@ -152,7 +153,7 @@ static bool parse_header(struct head *head, struct gw_http_text line)
 }
 
 /* 16 bytes in base64: 22 characters of the alphabet and two '='. */
-static bool is_key(struct gw_http_text key)
+static bool is_key(struct gw_handshake_text key)
 {
     if (key.len != 24 || key.ptr[22] != '=' || key.ptr[23] != '=')
         return false;
@@ -178,15 +179,16 @@ static int check_websocket(const struct head *head, const char **out_reason)
     return 0;
 }
 
-int gw_http_parse(const uint8_t *data, size_t head_len, struct gw_http_request *out, const char **out_reason)
+int gw_handshake_parse(const uint8_t *data, size_t head_len, struct gw_handshake_request *out,
+                       const char **out_reason)
 {
-    *out = (struct gw_http_request){0};
+    *out = (struct gw_handshake_request){0};
     struct head head = {.request = out};
     const char *at = (const char *)data, *end = at + head_len - 2; /* the last line end is the empty line's */
     bool first = true;
     while (at < end) {
         const char *line_end = memmem(at, (size_t)(end - at), "\r\n", 2);
-        struct gw_http_text line = {.ptr = at, .len = (size_t)(line_end - at)};
+        struct gw_handshake_text line = {.ptr = at, .len = (size_t)(line_end - at)};
         int status = 0;
         if (first)
             status = parse_request_line(line, out, out_reason);
@@ -200,7 +202,7 @@ int gw_http_parse(const uint8_t *data, size_t head_len, struct gw_http_request *
     return check_websocket(&head, out_reason);
 }
 
-int gw_http_accept(struct gw_http_text key, char out[GW_HTTP_ACCEPT_LEN + 1])
+int gw_handshake_accept(struct gw_handshake_text key, char out[GW_HANDSHAKE_ACCEPT_LEN + 1])
 {
     static const char GUID[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     uint8_t text[24 + sizeof GUID - 1], digest[EVP_MAX_MD_SIZE];
@@ -211,10 +213,12 @@ int gw_http_accept(struct gw_http_text key, char out[GW_HTTP_ACCEPT_LEN + 1])
     unsigned len;
     if (EVP_Digest(text, sizeof text, digest, &len, EVP_sha1(), NULL) != 1)
         return GW_ECRYPTO;
-    return EVP_EncodeBlock((unsigned char *)out, digest, (int)len) == GW_HTTP_ACCEPT_LEN ? GW_OK : GW_ECRYPTO;
+    return EVP_EncodeBlock((unsigned char *)out, digest, (int)len) == GW_HANDSHAKE_ACCEPT_LEN ? GW_OK
+                                                                                              : GW_ECRYPTO;
 }
 
-size_t gw_http_upgrade_response(char *buffer, size_t capacity, const char *accept, const char *subprotocol)
+size_t gw_handshake_upgrade_response(char *buffer, size_t capacity, const char *accept,
+                                     const char *subprotocol)
 {
     return (size_t)snprintf(
         buffer, capacity,
@@ -266,7 +270,7 @@ static const char *extra_headers(int status)
     }
 }
 
-size_t gw_http_error_response(char *buffer, size_t capacity, int status, const char *reason)
+size_t gw_handshake_error_response(char *buffer, size_t capacity, int status, const char *reason)
 {
     return (size_t)snprintf(buffer, capacity,
                             "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain\r\nContent-Length: %zu\r\n"

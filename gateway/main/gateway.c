@@ -1,0 +1,133 @@
+#include "main/gateway.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "observe/health.h"
+#include "observe/log.h"
+
+/* Room for the folder and a short name; config bounds paths at 4096. */
+#define PATH_MAX_BYTES 4200
+
+static void run_path(const struct gw_gateway *gateway, const char *name, char out[PATH_MAX_BYTES])
+{
+    snprintf(out, PATH_MAX_BYTES, "%s/run%s%s", gateway->config->data.folder, name[0] ? "/" : "", name);
+}
+
+static int open_journal(struct gw_gateway *gateway, struct gw_error *error)
+{
+    const struct gw_config *config = gateway->config;
+    struct gw_journal_config journal = {.folder = config->data.folder,
+                                        .segment_bytes = config->data.segment_bytes,
+                                        .quota_bytes = config->data.quota_bytes};
+    return gw_journal_open(&journal, &gateway->journal, error);
+}
+
+static int make_run_folder(const struct gw_gateway *gateway, struct gw_error *error)
+{
+    char path[PATH_MAX_BYTES];
+    run_path(gateway, "", path);
+    if (mkdir(path, 0750) != 0 && errno != EEXIST)
+        return gw_error_set(error, errno == ENOSPC ? GW_EFULL : GW_EIO, errno, "cannot make the folder %s",
+                            path);
+    return GW_OK;
+}
+
+/* Whole or not at all, so that who waits for the file never reads half a number. */
+static int write_port(const struct gw_gateway *gateway, struct gw_error *error)
+{
+    char path[PATH_MAX_BYTES], temporary[PATH_MAX_BYTES];
+    run_path(gateway, "port", path);
+    run_path(gateway, "port.new", temporary);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    bool written = fd >= 0 && dprintf(fd, "%u\n", gw_ingest_port(gateway->ingest)) > 0;
+    if (fd >= 0)
+        close(fd);
+    if (!written || rename(temporary, path) != 0)
+        return gw_error_set(error, GW_EIO, errno, "cannot write the port to %s", path);
+    return GW_OK;
+}
+
+static int start_admin(struct gw_gateway *gateway, struct gw_error *error)
+{
+    const struct gw_config *config = gateway->config;
+    char folder[PATH_MAX_BYTES];
+    run_path(gateway, "", folder);
+    struct gw_admin_config admin = {.http_address = config->observe.http_address,
+                                    .http_port = config->observe.http_port,
+                                    .run_folder = folder,
+                                    .socket = config->admin.socket,
+                                    .sinks = gateway->sinks,
+                                    .sink_count = gateway->sink_count};
+    int result = gw_admin_start(&admin, &gateway->admin, error);
+    if (result == GW_OK)
+        gw_admin_set_journal(gateway->admin, gateway->journal);
+    return result;
+}
+
+static int start_ingest(struct gw_gateway *gateway, struct gw_error *error)
+{
+    gateway->policy = (struct gw_admit_policy){.pseudonym = gateway->keys.pseudonym,
+                                               .seal = gateway->keys.seal,
+                                               .max_event_bytes = gateway->config->limits.event_bytes};
+    struct gw_ingest_deps deps = {.config = gateway->config,
+                                  .journal = gateway->journal,
+                                  .policy = &gateway->policy,
+                                  .sinks = gateway->sinks,
+                                  .sink_count = gateway->sink_count};
+    return gw_ingest_start(&deps, &gateway->ingest, error);
+}
+
+int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config, struct gw_error *error)
+{
+    *gateway = (struct gw_gateway){.config = config};
+    if (config->stream.enabled)
+        gateway->sinks[gateway->sink_count++] = "stream";
+    if (config->lake.enabled)
+        gateway->sinks[gateway->sink_count++] = "lake";
+    int result = open_journal(gateway, error);
+    if (result == GW_OK)
+        result = gw_keys_load(config, &gateway->keys, error);
+    if (result == GW_OK)
+        result = make_run_folder(gateway, error);
+    if (result == GW_OK)
+        result = start_admin(gateway, error);
+    if (result == GW_OK)
+        result = start_ingest(gateway, error);
+    if (result == GW_OK)
+        result = write_port(gateway, error);
+    if (result != GW_OK) {
+        gw_gateway_stop(gateway);
+        return result;
+    }
+    gw_health_set(GW_CONDITION_STARTING, false);
+    gw_log(GW_LOG_INFO, "main.started", "devices may connect", GW_TEXT("address", config->listen.address),
+           GW_UINT("port", gw_ingest_port(gateway->ingest)),
+           GW_UINT("http_port", gw_admin_http_port(gateway->admin)),
+           GW_TEXT("gateway", gw_journal_gateway_id(gateway->journal)),
+           GW_HEX("epoch", gw_journal_epoch(gateway->journal)));
+    return GW_OK;
+}
+
+void gw_gateway_stop(struct gw_gateway *gateway)
+{
+    gw_health_set(GW_CONDITION_DRAINING, true);
+    if (gateway->ingest) {
+        char path[PATH_MAX_BYTES];
+        run_path(gateway, "port", path);
+        unlink(path);
+        gw_ingest_stop(gateway->ingest);
+    }
+    if (gateway->admin) {
+        gw_admin_set_journal(gateway->admin, NULL);
+        gw_admin_stop(gateway->admin);
+    }
+    gw_keys_free(&gateway->keys);
+    if (gateway->journal)
+        gw_journal_close(gateway->journal);
+    *gateway = (struct gw_gateway){.config = gateway->config};
+}

@@ -1,0 +1,30 @@
+/* The gateway as a whole: everything started in order, and stopped in the opposite one. */
+#ifndef GW_MAIN_GATEWAY_H
+#define GW_MAIN_GATEWAY_H
+
+#include "admin/admin.h"
+#include "config/config.h"
+#include "ingest/ingest.h"
+#include "journal/journal.h"
+#include "privacy/keys.h"
+
+#define GW_GATEWAY_SINKS_MAX 2
+
+struct gw_gateway {
+    const struct gw_config *config;
+    struct gw_journal *journal;
+    struct gw_keys keys;
+    struct gw_admit_policy policy;
+    const char *sinks[GW_GATEWAY_SINKS_MAX];
+    size_t sink_count;
+    struct gw_admin *admin;
+    struct gw_ingest *ingest;
+};
+
+/* Journal, keys, admin, sinks, ingest; writes data.folder/run/port. On failure everything is stopped again. */
+GW_MUST_CHECK int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
+                                   struct gw_error *error);
+/* Graceful: devices first, then sinks, then the journal. */
+void gw_gateway_stop(struct gw_gateway *gateway);
+
+#endif
