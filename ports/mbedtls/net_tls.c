@@ -16,6 +16,12 @@
 #error "mbedTLS 2.28 or later is needed"
 #endif
 
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+#define BAD_VERSION MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION
+#else
+#define BAD_VERSION MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION
+#endif
+
 enum { PHASE_CLOSED, PHASE_LOWER, PHASE_HANDSHAKE, PHASE_OPEN };
 
 /* --- log --- */
@@ -170,7 +176,7 @@ static int handshake_error(struct trib_mbedtls *tls, int code)
 {
     uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
     forget_session(tls);
-    if (code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && flags != 0 && flags != UINT32_MAX) {
+    if (flags != 0 && flags != UINT32_MAX) { /* all bits: it did not come to a verification */
         say_certificate(tls, flags);
         return TRIB_ECERTIFICATE;
     }
@@ -188,6 +194,8 @@ static int handshake_error(struct trib_mbedtls *tls, int code)
             "the gateway refused the handshake; check the device's client certificate, whether the gateway "
             "trusts its CA, and that both allow TLS 1.2 or later",
             code);
+    else if (code == BAD_VERSION)
+        say_code(tls, "the gateway does not speak TLS 1.2 or later; have it allow that", code);
     else
         say_code(tls, "the handshake failed", code);
     return TRIB_ETLS;
