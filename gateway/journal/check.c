@@ -17,6 +17,7 @@
 
 /* A damaged tree can lead a walk in circles: then the child is ended. A sound 256 MiB takes a second. */
 #define CHECK_SECONDS 300u
+#define ESTIMATE_BLOCK_MAX ((size_t)64 << 20)
 
 struct job {
     const char *folder;
@@ -38,6 +39,10 @@ static void run_and_exit(const struct job *job, int fd)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    int null_fd =
+        open("/dev/null", O_WRONLY | O_CLOEXEC); /* LMDB's assertions would print among the JSON lines */
+    if (null_fd >= 0)
+        dup2(null_fd, STDERR_FILENO);
     alarm(CHECK_SECONDS);
     struct verdict verdict = {0};
     verdict.code = job->run(job, &verdict.walk);
@@ -80,8 +85,9 @@ static int run_child(const struct job *job, struct gw_segment_walk *out)
     close(fds[0]);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    if (rc == 0)
-        rc = verdict.code;
+    /* Whatever stopped it, the environment did: sizes that make no sense end in "out of memory" or "invalid". */
+    if (rc == 0 && verdict.code != 0)
+        rc = GW_EDAMAGED;
     if (rc == 0 && out)
         *out = verdict.walk;
     return rc;
@@ -178,42 +184,54 @@ void gw_digest_free(struct gw_digest *digest)
     *digest = (struct gw_digest){0};
 }
 
-static uint64_t newest_in(const uint8_t *buf, size_t len, uint64_t epoch, uint64_t first_offset,
-                          uint64_t limit)
+/* A block whose header looks right may still be damaged in it: only its CRC says that its offsets can be believed. */
+static bool block_is_whole(int fd, uint64_t at, size_t len)
+{
+    uint8_t *copy = len <= ESTIMATE_BLOCK_MAX ? malloc(len) : NULL;
+    struct gw_block_reader block;
+    bool whole =
+        copy && read_fully(fd, copy, len, at) == (ssize_t)len && gw_block_read(&block, copy, len) == 0;
+    free(copy);
+    return whole;
+}
+
+struct estimate {
+    int fd;
+    uint64_t epoch, first_offset, limit, newest;
+};
+
+static void estimate_from(struct estimate *e, const uint8_t *buf, size_t len, uint64_t buf_at)
 {
     uint8_t magic[4];
     gw_put32(magic, GW_BLOCK_MAGIC);
-    uint64_t newest = 0;
     const uint8_t *end = buf + len;
     for (const uint8_t *p = buf; (p = memmem(p, (size_t)(end - p), magic, sizeof magic)) != NULL; p++) {
         if ((size_t)(end - p) < GW_BLOCK_HEADER_BYTES)
             break;
         uint64_t count = gw_get32(p + 12), first = gw_get64(p + 24);
-        bool sensible =
-            gw_get64(p + 16) == epoch && first >= first_offset && first < limit && count <= limit - first;
-        if (sensible && first + count > newest)
-            newest = first + count;
+        bool sensible = gw_get64(p + 16) == e->epoch && first >= e->first_offset && first < e->limit &&
+                        count <= e->limit - first && first + count > e->newest;
+        if (sensible && block_is_whole(e->fd, buf_at + (uint64_t)(p - buf), gw_get32(p + 8)))
+            e->newest = first + count;
     }
-    return newest;
 }
 
 uint64_t gw_check_estimate_end(const char *folder, uint64_t epoch, uint64_t first_offset, uint64_t limit)
 {
-    uint64_t newest = first_offset + 1;
-    int fd = open_data(folder);
+    struct estimate e = {
+        .epoch = epoch, .first_offset = first_offset, .limit = limit, .newest = first_offset + 1};
+    int fd = e.fd = open_data(folder);
     uint8_t *buf = malloc(GW_DIGEST_CHUNK_BYTES);
     for (uint64_t at = 0; fd >= 0 && buf; at += GW_DIGEST_CHUNK_BYTES - GW_BLOCK_HEADER_BYTES) {
         ssize_t n = read_fully(fd, buf, GW_DIGEST_CHUNK_BYTES, at);
         if (n <= 0)
             break;
-        uint64_t found = newest_in(buf, (size_t)n, epoch, first_offset, limit);
-        if (found > newest)
-            newest = found;
+        estimate_from(&e, buf, (size_t)n, at);
         if ((size_t)n < GW_DIGEST_CHUNK_BYTES)
             break;
     }
     free(buf);
     if (fd >= 0)
         close(fd);
-    return newest;
+    return e.newest;
 }

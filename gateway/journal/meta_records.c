@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "journal/audit.h"
 #include "journal/bytes.h"
 #include "journal/rejected.h"
 #include "journal/store.h"
@@ -465,27 +466,6 @@ static int walk_quarantine(void *context, const MDB_val *key, const MDB_val *val
     return key->mv_size == 16 ? gw_rejected_decode(value->mv_data, value->mv_size, &record) : GW_EDAMAGED;
 }
 
-/* The free list says which pages the next writer may overwrite: every number must be a page, and in falling
- * order. */
-static int walk_free_list(void *context, const MDB_val *key, const MDB_val *value)
-{
-    const uint64_t *last_page = context;
-    const uint8_t *p = value->mv_data;
-    uint64_t count, page, before = UINT64_MAX;
-    if (key->mv_size != 8 || value->mv_size < 8)
-        return GW_EDAMAGED;
-    memcpy(&count, p, sizeof count);
-    if (count > (value->mv_size - 8) / 8)
-        return GW_EDAMAGED;
-    for (uint64_t i = 1; i <= count; i++) {
-        memcpy(&page, p + i * 8, sizeof page);
-        if (page < 2 || page > *last_page || page >= before)
-            return GW_EDAMAGED;
-        before = page;
-    }
-    return 0;
-}
-
 int gw_meta_walk(const char *folder)
 {
     uint64_t txn;
@@ -493,18 +473,16 @@ int gw_meta_walk(const char *folder)
     if (rc != 0)
         return rc;
     struct gw_meta *meta;
-    rc = gw_meta_open(folder, &meta, NULL);
+    rc = gw_audit(folder);
+    if (rc == 0)
+        rc = gw_meta_open(folder, &meta, NULL);
     if (rc != 0)
         return rc;
-    MDB_envinfo info;
-    mdb_env_info(meta->env, &info);
-    uint64_t last_page = info.me_last_pgno;
     if ((rc = each_record(meta, meta->info, walk_info, NULL)) == 0 &&
         (rc = each_record(meta, meta->streams, walk_row, NULL)) == 0 &&
         (rc = each_record(meta, meta->segments, walk_segment, NULL)) == 0 &&
-        (rc = gw_meta_each_cursor(meta, walk_cursor, NULL)) == 0 &&
-        (rc = each_record(meta, meta->quarantine, walk_quarantine, NULL)) == 0)
-        rc = each_record(meta, 0, walk_free_list, &last_page); /* database 0 is LMDB's free list */
+        (rc = gw_meta_each_cursor(meta, walk_cursor, NULL)) == 0)
+        rc = each_record(meta, meta->quarantine, walk_quarantine, NULL);
     gw_meta_close(meta);
     return rc;
 }

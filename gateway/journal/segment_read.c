@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "journal/audit.h"
 #include "journal/bytes.h"
 #include "journal/rejected.h"
 #include "journal/segment.h"
@@ -40,7 +41,7 @@ static int copy_entries(struct gw_segment_read *read, const MDB_val *value)
         }
         memcpy(read->buffer + read->used, data, len);
         read->entries[read->count++] =
-            (struct gw_journal_entry){.offset = read->next, .data = read->buffer + read->used, .len = len};
+            (struct gw_journal_entry){.offset = offset - 1, .data = read->buffer + read->used, .len = len};
         read->used += len;
         read->next = offset;
     }
@@ -70,6 +71,8 @@ int gw_segment_read(const struct gw_segment *segment, struct gw_segment_read *re
     mdb_txn_abort(txn);
     if (rc == MDB_NOTFOUND)
         rc = 0;
+    if (rc == 0 && read->count > 0 && read->entries[0].offset != read->offset)
+        return GW_EDAMAGED; /* the tree led past what was asked for */
     return gw_store_error(rc);
 }
 
@@ -205,7 +208,9 @@ int gw_segment_walk(const char *folder, uint64_t epoch, uint64_t first_offset, s
     if (rc != 0)
         return rc;
     struct gw_segment segment;
-    rc = gw_segment_open(folder, &segment);
+    rc = gw_audit(folder);
+    if (rc == 0)
+        rc = gw_segment_open(folder, &segment);
     if (rc != 0)
         return rc;
     struct walk walk = {.epoch = epoch, .txn = FIRST_TXN, .found.end = first_offset};

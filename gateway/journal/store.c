@@ -135,7 +135,12 @@ int gw_store_open_writable(const char *folder, MDB_env **out_env, int *out_errno
 
 int gw_store_open_frozen(const char *folder, MDB_env **out_env, int *out_errno)
 {
-    int rc = open_env(folder, MDB_RDONLY | MDB_NOLOCK, 0, out_env);
+    struct gw_path data = gw_path_join(folder, GW_STORE_DATA);
+    struct stat st;
+    int rc = stat(data.text, &st) != 0 ? errno : 0;
+    /* The size of the file, not the one that its meta page names: that may be damaged. */
+    if (rc == 0)
+        rc = open_env(folder, MDB_RDONLY | MDB_NOLOCK, (uint64_t)st.st_size, out_env);
     *out_errno = rc > 0 ? rc : 0;
     return gw_store_error(rc);
 }
@@ -154,13 +159,14 @@ enum {
     LMDB_MAGIC_AT = 16,
     LMDB_VERSION_AT = 20,
     LMDB_PAGE_BYTES_AT = 40, /* md_pad of the first database */
-    LMDB_TXN_AT = 16 + 24 + 2 * 48 + 8,
+    LMDB_LAST_PAGE_AT = 16 + 24 + 2 * 48,
+    LMDB_TXN_AT = LMDB_LAST_PAGE_AT + 8,
     LMDB_META_FLAG = 0x08,
 };
 #define LMDB_MAGIC 0xBEEFC0DEu
 #define LMDB_DATA_VERSION 1u
 
-static int read_meta_page(int fd, unsigned index, uint64_t *out_txn)
+static int read_meta_page(int fd, unsigned index, uint64_t page_count, uint64_t *out_txn)
 {
     uint8_t page[GW_STORE_PAGE_BYTES];
     ssize_t n = pread(fd, page, sizeof page, (off_t)index * GW_STORE_PAGE_BYTES);
@@ -170,7 +176,8 @@ static int read_meta_page(int fd, unsigned index, uint64_t *out_txn)
         return GW_EDAMAGED;
     uint16_t flags;
     uint32_t magic, version, page_bytes;
-    uint64_t number;
+    uint64_t number, last_page;
+    memcpy(&last_page, page + LMDB_LAST_PAGE_AT, sizeof last_page);
     memcpy(&number, page, sizeof number);
     memcpy(&flags, page + LMDB_PAGE_FLAGS_AT, sizeof flags);
     memcpy(&magic, page + LMDB_MAGIC_AT, sizeof magic);
@@ -178,7 +185,7 @@ static int read_meta_page(int fd, unsigned index, uint64_t *out_txn)
     memcpy(&page_bytes, page + LMDB_PAGE_BYTES_AT, sizeof page_bytes);
     memcpy(out_txn, page + LMDB_TXN_AT, sizeof *out_txn);
     bool sound = number == index && flags == LMDB_META_FLAG && magic == LMDB_MAGIC &&
-                 version == LMDB_DATA_VERSION && page_bytes == GW_STORE_PAGE_BYTES;
+                 version == LMDB_DATA_VERSION && page_bytes == GW_STORE_PAGE_BYTES && last_page < page_count;
     return sound ? 0 : GW_EDAMAGED;
 }
 
@@ -189,9 +196,13 @@ int gw_store_judge(const char *folder, uint64_t *out_txn)
     if (fd < 0)
         return errno == ENOENT ? GW_EDAMAGED : GW_EIO;
     uint64_t even = 0, odd = 0;
-    int rc = read_meta_page(fd, 0, &even);
+    struct stat st;
+    int rc = fstat(fd, &st) != 0 ? GW_EIO : 0;
+    uint64_t page_count = rc == 0 ? (uint64_t)st.st_size / GW_STORE_PAGE_BYTES : 0;
     if (rc == 0)
-        rc = read_meta_page(fd, 1, &odd);
+        rc = read_meta_page(fd, 0, page_count, &even);
+    if (rc == 0)
+        rc = read_meta_page(fd, 1, page_count, &odd);
     close(fd);
     if (rc != 0)
         return rc;
