@@ -181,9 +181,10 @@ static int handshake_error(struct trib_mbedtls *tls, int code)
         return TRIB_ECERTIFICATE;
     }
     if (tls->lower_error == TRIB_ECLOSED || code == MBEDTLS_ERR_SSL_CONN_EOF) {
-        say(tls, "tls: the peer closed during the handshake; check that the port speaks TLS, and the "
-                 "device's client "
-                 "certificate if the gateway demands one");
+        say(tls,
+            "tls: the peer closed during the handshake; check that the port speaks TLS 1.2 or later, and the "
+            "device's client "
+            "certificate if the gateway demands one");
         return TRIB_ETLS;
     }
     if (tls->lower_error != 0)

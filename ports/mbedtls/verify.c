@@ -19,9 +19,12 @@ uint64_t trib_mbedtls_time_ms(const mbedtls_x509_time *time)
     return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
 }
 
+/* Without leading zeros, which some read as octal. */
 static int read_decimal(const char **text, uint8_t *out_value)
 {
     unsigned value = 0, digits = 0;
+    if ((*text)[0] == '0' && (*text)[1] >= '0' && (*text)[1] <= '9')
+        return -1;
     for (; **text >= '0' && **text <= '9'; (*text)++) {
         value = value * 10 + (unsigned)(**text - '0');
         if (++digits > 3 || value > 255)
@@ -78,6 +81,8 @@ static bool read_ipv6(const char *text, uint8_t out_address[16])
                 return false;
             gap = len;
             text += 2;
+            if (*text == ':')
+                return false;
             continue;
         }
         if (*text == ':')

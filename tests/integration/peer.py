@@ -123,9 +123,9 @@ class Gateway:
         pong = await socket.ping(b"are you there")
         got_events = got_bytes = acks = 0
         async for message in socket:
-            if pong.done():
+            if not self.pongs:
+                await asyncio.wait_for(pong, 5)
                 self.pongs += 1
-                pong = await socket.ping()
             kind, batch = cbor2.loads(message)
             assert kind == 3
             self.batches += 1
