@@ -35,8 +35,9 @@ struct trib_storage {
  * A byte stream to a host: plain TCP (ports/posix) or TLS on top of another one (ports/mbedtls). Never blocks,
  * but for a TLS handshake step, which may take as long as its arithmetic.
  *   connect  begins or goes on: 0 connected, TRIB_EAGAIN call again, else an error (TRIB_EIO, TRIB_ETLS, TRIB_ECERTIFICATE).
- *   send     bytes taken (at least 1), TRIB_EAGAIN when none can be, TRIB_ECLOSED, TRIB_EIO. Short sends are normal.
- *   receive  bytes stored (at least 1), TRIB_EAGAIN when none are there, TRIB_ECLOSED at the end, TRIB_EIO.
+ *   send     bytes taken (at least 1), TRIB_EAGAIN when none can be (the same bytes are offered again), TRIB_ECLOSED,
+ *            TRIB_EIO, TRIB_ETLS. Short sends are normal.
+ *   receive  bytes stored (at least 1), TRIB_EAGAIN when none are there, TRIB_ECLOSED at the end, TRIB_EIO, TRIB_ETLS.
  *   close    at once, idempotent; connect may follow.
  * Zero is never returned by send or receive. host stays valid until close.
  */
