@@ -1,11 +1,12 @@
 #include "session/session_internal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "session/json_codec.h"
 
 /* A seq beyond this is nonsense from a broken device; sums of it cannot overflow. */
 #define SEQ_MAX ((uint64_t)1 << 62)
@@ -31,7 +32,12 @@ uint32_t gw_session_message_limit(const struct gw_session *session)
 
 void gw_session_send(struct gw_session *session, const uint8_t *message, size_t len)
 {
-    session->edge->send(session->context, message, len);
+    char text[SESSION_SEND_TEXT_MAX];
+    size_t text_len;
+    if (!session->text)
+        session->edge->send(session->context, message, len);
+    else if (gw_cbor_to_json(message, len, text, sizeof text, &text_len) == GW_OK)
+        session->edge->send(session->context, (const uint8_t *)text, text_len);
 }
 
 void gw_session_bye(struct gw_session *session, enum trib_bye reason, uint64_t retry_after_ms,
@@ -237,8 +243,15 @@ static void hello(struct gw_session *session, const uint8_t *data, size_t len)
     welcome_if_settled(session);
 }
 
-static void dispatch(struct gw_session *session, uint64_t type, const uint8_t *message, size_t len)
+/* wire_len: as the device sent it, which is what credit counts; JSON is longer than the CBOR made from it. */
+static void dispatch(struct gw_session *session, const uint8_t *message, size_t len, size_t wire_len)
 {
+    uint64_t type;
+    size_t body;
+    if (trib_wire_open(message, len, &type, &body) != 0) {
+        gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, "a message that cannot be read");
+        return;
+    }
     if (session->state == GW_SESSION_HELLO) {
         if (type == TRIB_WIRE_HELLO)
             hello(session, message, len);
@@ -249,7 +262,7 @@ static void dispatch(struct gw_session *session, uint64_t type, const uint8_t *m
     switch (type) {
     case TRIB_WIRE_BATCH:
         if (session->state == GW_SESSION_OPEN)
-            gw_session_batch(session, message, len);
+            gw_session_batch(session, message, len, wire_len);
         else
             gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, "BATCH before WELCOME");
         return;
@@ -270,6 +283,23 @@ static void dispatch(struct gw_session *session, uint64_t type, const uint8_t *m
     }
 }
 
+static void receive_text(struct gw_session *session, const char *text, size_t len)
+{
+    size_t capacity = GW_JSON_CBOR_BYTES(len), cbor_len;
+    uint8_t *cbor = malloc(capacity);
+    struct gw_error error = {0};
+    int result = cbor ? gw_json_to_cbor(text, len, cbor, capacity, &cbor_len, &error) : GW_ENOMEM;
+    if (result == GW_OK) {
+        dispatch(session, cbor, cbor_len, len);
+    } else if (result == GW_ENOMEM) {
+        gw_session_bye(session, TRIB_BYE_UNAVAILABLE, SESSION_RETRY_UNAVAILABLE_MS, "out of memory");
+    } else {
+        gw_log(GW_LOG_WARNING, "session.malformed", error.text, GW_TEXT("device", session->device));
+        gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, "a JSON message that cannot be read");
+    }
+    free(cbor);
+}
+
 void gw_session_receive(struct gw_session *session, const uint8_t *message, size_t len, uint64_t now_ms)
 {
     if (session->state == GW_SESSION_CLOSED)
@@ -279,12 +309,10 @@ void gw_session_receive(struct gw_session *session, const uint8_t *message, size
         gw_session_bye(session, TRIB_BYE_TOO_LARGE, 0, "the message is larger than allowed");
         return;
     }
-    uint64_t type;
-    size_t body;
-    if (trib_wire_open(message, len, &type, &body) != 0)
-        gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, "a message that cannot be read");
+    if (session->text)
+        receive_text(session, (const char *)message, len);
     else
-        dispatch(session, type, message, len);
+        dispatch(session, message, len, len);
 }
 
 void gw_session_heard(struct gw_session *session, uint64_t now_ms)

@@ -224,8 +224,9 @@ static void admit_and_queue(struct gw_session *session, struct gw_session_batch 
     struct gw_error error = {0};
     enum gw_admit_verdict verdict = admit(session, batch, message, len, streams, &lane, &error);
     if (verdict == GW_ADMIT_HOLE) {
+        uint64_t batch_bytes = batch->bytes;
         session->edge->batch_give(session->context, batch);
-        refuse_hole(session, streams[lane], count_events(message, len), len);
+        refuse_hole(session, streams[lane], count_events(message, len), batch_bytes);
         return;
     }
     if (verdict != GW_ADMIT_OK) {
@@ -245,11 +246,11 @@ static void admit_and_queue(struct gw_session *session, struct gw_session_batch 
         duplicate(session, batch, streams);
 }
 
-void gw_session_batch(struct gw_session *session, const uint8_t *message, size_t len)
+void gw_session_batch(struct gw_session *session, const uint8_t *message, size_t len, size_t wire_len)
 {
     gw_metric_add(GW_METRIC_BATCHES, 1);
-    gw_metric_add(GW_METRIC_BATCH_BYTES, len);
-    session->used.bytes += len;
+    gw_metric_add(GW_METRIC_BATCH_BYTES, wire_len);
+    session->used.bytes += wire_len;
     if (session->used.bytes > session->granted.bytes) {
         gw_session_bye(session, TRIB_BYE_CREDIT, 0, "more bytes than the credit allows");
         return;
@@ -267,7 +268,7 @@ void gw_session_batch(struct gw_session *session, const uint8_t *message, size_t
         gw_session_bye(session, TRIB_BYE_UNAVAILABLE, SESSION_RETRY_UNAVAILABLE_MS, "out of memory");
         return;
     }
-    batch->bytes = (uint32_t)len;
+    batch->bytes = (uint32_t)wire_len;
     admit_and_queue(session, batch, message, len, streams);
 }
 

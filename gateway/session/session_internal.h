@@ -6,6 +6,8 @@
 
 /* Largest message the gateway sends: an ACK with all streams and rejections stays below. */
 #define SESSION_SEND_MAX 2048
+/* The same as JSON. */
+#define SESSION_SEND_TEXT_MAX 16384
 
 /* How long a device should stay away when the gateway cannot store. */
 #define SESSION_RETRY_UNAVAILABLE_MS 5000
@@ -19,6 +21,7 @@ struct gw_session_stream *gw_session_find(struct gw_session *session, uint64_t s
 GW_MUST_CHECK int gw_session_add(struct gw_session *session, uint64_t stream, struct gw_session_stream **out,
                                  struct gw_journal_stream *out_row);
 
-void gw_session_batch(struct gw_session *session, const uint8_t *message, size_t len);
+/* wire_len: the message as the device sent it (JSON on the text protocol). */
+void gw_session_batch(struct gw_session *session, const uint8_t *message, size_t len, size_t wire_len);
 
 #endif
