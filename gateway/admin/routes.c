@@ -1,6 +1,5 @@
 #include "admin/routes.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,9 +120,9 @@ static void ready(struct gw_admin_answer *out)
 
 /* --- /v1/status --- */
 
-static void add_journal(cJSON *tree, struct gw_admin_view *view)
+void gw_admin_add_journal(cJSON *tree, struct gw_journal *journal, const char *const *sink_names,
+                          size_t sink_count)
 {
-    struct gw_journal *journal = view->journal;
     char epoch[17];
     snprintf(epoch, sizeof epoch, "%016" PRIx64, gw_journal_epoch(journal));
     (void)cJSON_AddStringToObject(tree, "gateway_id", gw_journal_gateway_id(journal));
@@ -138,11 +137,11 @@ static void add_journal(cJSON *tree, struct gw_admin_view *view)
     add_number(object, "damaged_segments", stats.damaged_segments);
     add_number(object, "quarantine_entries", stats.quarantine_entries);
     cJSON *sinks = cJSON_AddArrayToObject(tree, "sinks");
-    for (size_t i = 0; i < view->sink_count; i++) {
+    for (size_t i = 0; i < sink_count; i++) {
         uint64_t cursor = 0;
         cJSON *sink = cJSON_CreateObject();
-        (void)cJSON_AddStringToObject(sink, "name", view->sinks[i]);
-        if (gw_journal_cursor_get(journal, view->sinks[i], &cursor) == GW_OK) {
+        (void)cJSON_AddStringToObject(sink, "name", sink_names[i]);
+        if (gw_journal_cursor_get(journal, sink_names[i], &cursor) == GW_OK) {
             uint64_t end = gw_journal_end(journal);
             add_number(sink, "cursor", cursor);
             add_number(sink, "behind", end > cursor ? end - cursor : 0);
@@ -179,7 +178,7 @@ static void status(struct gw_admin_view *view, struct gw_admin_answer *out)
     add_number(tree, "connections", gw_metric_get(GW_METRIC_CONNECTIONS));
     pthread_mutex_lock(&view->lock);
     if (view->journal)
-        add_journal(tree, view);
+        gw_admin_add_journal(tree, view->journal, view->sinks, view->sink_count);
     pthread_mutex_unlock(&view->lock);
     add_totals(tree);
     answer_json(200, tree, out);

@@ -2,6 +2,7 @@
 #ifndef GW_ADMIN_ROUTES_H
 #define GW_ADMIN_ROUTES_H
 
+#include <cjson/cJSON.h>
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -25,6 +26,9 @@ struct gw_admin_answer {
 /* local: asked on the Unix socket, where /v1/ is. */
 void gw_admin_answer(struct gw_admin_view *view, const struct gw_http_request *request, bool local,
                      struct gw_admin_answer *out);
+/* The members gateway_id, journal and sinks of /v1/status. */
+void gw_admin_add_journal(cJSON *tree, struct gw_journal *journal, const char *const *sink_names,
+                          size_t sink_count);
 /* {"error": text} for a refusal before there was a request. */
 void gw_admin_refuse(int status, struct gw_admin_answer *out);
 

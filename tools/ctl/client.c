@@ -52,6 +52,15 @@ static int exchange(int descriptor, const char *path, char **out_text)
     return *out_text ? 0 : -1;
 }
 
+bool ctl_answers(const struct ctl *ctl)
+{
+    int descriptor;
+    if (!ctl->socket || gw_admin_socket_connect(ctl->socket, &descriptor, NULL) != GW_OK)
+        return false;
+    close(descriptor);
+    return true;
+}
+
 int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree)
 {
     if (!ctl->socket)

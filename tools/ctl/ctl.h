@@ -19,19 +19,21 @@ enum ctl_exit {
     CTL_FAILED = 4,      /* files cannot be read, or another failure outside */
 };
 
-/* The options before the command, and what stands behind it. */
+/* The options that all commands know, and the words behind the command. */
 struct ctl {
     char *data;   /* data.folder of the gateway; NULL if not known */
     char *socket; /* of its admin API; NULL if not known */
     bool json;    /* for programs: print what the gateway said */
     bool colour;
     int argument_count;
-    char **arguments; /* behind the command word */
+    char **arguments;
 };
 
 typedef int (*ctl_command)(const struct ctl *ctl);
 
 int ctl_status(const struct ctl *ctl);
+int ctl_stream(const struct ctl *ctl);
+int ctl_journal(const struct ctl *ctl);
 int ctl_check_config(const struct ctl *ctl);
 int ctl_reference(const struct ctl *ctl);
 
@@ -39,12 +41,21 @@ int ctl_reference(const struct ctl *ctl);
 
 /* "tributaryctl: ..." on standard error; returns code. */
 int ctl_fail(enum ctl_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Where files are read: CTL_OK if the data folder is known, else the error has been printed. */
+int ctl_need_data(const struct ctl *ctl);
+/* Whether a gateway answers on the admin socket; prints nothing. */
+bool ctl_answers(const struct ctl *ctl);
+/* The tree as indented JSON on standard output. */
+int ctl_print_json(const cJSON *tree);
 /* GET on the admin socket. CTL_OK with *out_tree (the caller's); else the error has been printed. */
 int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree);
 /* A number of any size that stands as raw JSON; 0 if it is not there. */
 uint64_t ctl_number(const cJSON *object, const char *name);
 /* A text; "" if it is not there. */
 const char *ctl_text(const cJSON *object, const char *name);
+
+/* The JOURNAL and SINK parts of /v1/status. */
+void ctl_print_journal(const struct ctl *ctl, const cJSON *tree);
 
 #define CTL_NUMBER_MAX 32
 /* "1,234,567". Returns out. */

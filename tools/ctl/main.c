@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "config/config.h"
 #include "ctl.h"
 
@@ -13,6 +14,19 @@ static const struct command {
 } commands[] = {
     {"status", ctl_status, "", "how the gateway is: readiness, events, journal, sinks",
      "Asks the running gateway. Exit code 1 if it is not ready; the reasons are shown.\n"},
+    {"stream", ctl_stream, "cat|tail|stats", "read the embedded stream, also while the gateway writes it",
+     "  stream cat [--from N] [--limit N] [--type T] [--device D] [--numbers]\n"
+     "                  every event as a line of JSON; --numbers puts its number in the stream first\n"
+     "  stream tail [-f] [-n N] [--type T] [--device D]\n"
+     "                  the last N events (10); -f goes on with what comes. Columns in a terminal, else JSON "
+     "lines\n"
+     "  stream stats    events by type, devices, first and last time, size\n"
+     "\n"
+     "Reads the files in the data folder (--data or --config); the gateway need not run. Exit code 1 if "
+     "damaged places\n"
+     "were stepped over.\n"},
+    {"journal", ctl_journal, "inspect", "what the journal holds: offsets, segments, quarantine, sinks",
+     "Asks the running gateway; without one it takes the lock and opens the journal itself.\n"},
     {"check-config", ctl_check_config, "FILE", "check a configuration without starting anything",
      "Shows everything that is wrong, with file and line, or the effective configuration with worst-case "
      "memory and\n"
@@ -25,7 +39,7 @@ static const struct command {
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const char options_text[] =
-    "Which gateway:\n"
+    "Which gateway (before or behind the command):\n"
     "  --config FILE   its configuration file: data.folder and admin.socket are taken from there\n"
     "  --data DIR      its data folder\n"
     "  --socket PATH   its admin socket\n"
@@ -98,63 +112,76 @@ static int take_option(struct ctl *ctl, const char *name, char *value)
     return CTL_OK;
 }
 
-/* Reads the options before the command; *at is then the command's place. CTL_OK to go on, with *out_done to stop. */
-static int take_options(struct ctl *ctl, int argc, char **argv, int *at, bool *out_done)
+static bool is_one_of(const char *name, const char *const *names)
 {
-    for (; *at < argc && argv[*at][0] == '-'; (*at)++) {
-        const char *name = argv[*at];
-        int rc = CTL_OK;
-        if (strcmp(name, "--json") == 0) {
-            ctl->json = true;
-        } else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-            *out_done = true;
-            return print_help(NULL);
-        } else if (strcmp(name, "--version") == 0) {
-            *out_done = true;
-            puts("tributaryctl " TRIBUTARY_VERSION);
-            return CTL_OK;
-        } else if (strcmp(name, "--config") == 0 || strcmp(name, "--data") == 0 ||
-                   strcmp(name, "--socket") == 0) {
-            rc = take_option(ctl, name, argv[++*at]);
-        } else {
-            rc = ctl_fail(CTL_USAGE, "unknown option %s; tributaryctl --help lists them", name);
-        }
-        if (rc != CTL_OK)
-            return rc;
-    }
-    return CTL_OK;
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
 }
 
-static int run(struct ctl *ctl, int argc, char **argv)
+/* Takes the options of all commands out of argv, wherever they stand; *out_count words are left in their order. */
+static int take_options(struct ctl *ctl, int argc, char **argv, int *out_count)
 {
-    int at = 1;
-    bool done = false;
-    int rc = take_options(ctl, argc, argv, &at, &done);
-    if (rc != CTL_OK || done)
-        return rc;
-    if (at == argc) {
-        (void)print_help(NULL);
-        return CTL_USAGE;
+    static const char *const with_value[] = {"--config", "--data", "--socket", NULL};
+    int rc = CTL_OK, count = 0;
+    for (int i = 1; i < argc && rc == CTL_OK; i++) {
+        if (is_one_of(argv[i], with_value)) {
+            rc = take_option(ctl, argv[i], argv[i + 1]);
+            i++;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            ctl->json = true;
+        } else {
+            argv[count++] = argv[i];
+        }
     }
+    *out_count = count;
+    return rc;
+}
+
+static void find_gateway(struct ctl *ctl)
+{
     const char *environment = getenv("TRIBUTARY_DATA");
     if (!ctl->data && !ctl->socket && environment && *environment)
         ctl->data = copied(environment);
     if (!ctl->socket && ctl->data)
-        ctl->socket = joined(ctl->data, "run/admin.sock");
-    const char *name = argv[at];
-    if (strcmp(name, "help") == 0)
-        return print_help(at + 1 < argc ? argv[at + 1] : NULL);
-    ctl->argument_count = argc - at - 1;
-    ctl->arguments = argv + at + 1;
+        ctl->socket = joined(ctl->data, GW_LAYOUT_RUN "/admin.sock");
+}
+
+static bool asks_for_help(const char *word)
+{
+    static const char *const names[] = {"--help", "-h", "help", NULL};
+    return is_one_of(word, names);
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+    int count;
+    int rc = take_options(ctl, argc, argv, &count);
+    if (rc != CTL_OK)
+        return rc;
+    if (count == 0) {
+        (void)print_help(NULL);
+        return CTL_USAGE;
+    }
+    if (asks_for_help(argv[0]))
+        return print_help(count > 1 ? argv[1] : NULL);
+    if (strcmp(argv[0], "--version") == 0) {
+        puts("tributaryctl " TRIBUTARY_VERSION);
+        return CTL_OK;
+    }
+    find_gateway(ctl);
+    ctl->argument_count = count - 1;
+    ctl->arguments = argv + 1;
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) != 0)
+        if (strcmp(commands[i].name, argv[0]) != 0)
             continue;
-        if (ctl->argument_count &&
-            (strcmp(ctl->arguments[0], "--help") == 0 || strcmp(ctl->arguments[0], "-h") == 0))
-            return print_help(name);
+        for (int word = 1; word < count; word++)
+            if (asks_for_help(argv[word]))
+                return print_help(argv[0]);
         return commands[i].run(ctl);
     }
-    return ctl_fail(CTL_USAGE, "there is no command `%s`; tributaryctl help lists them", name);
+    return ctl_fail(CTL_USAGE, "there is no %s `%s`; tributaryctl help lists them all",
+                    argv[0][0] == '-' ? "option" : "command", argv[0]);
 }
 
 int main(int argc, char **argv)

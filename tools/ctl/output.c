@@ -17,6 +17,24 @@ int ctl_fail(enum ctl_exit code, const char *format, ...)
     return (int)code;
 }
 
+int ctl_print_json(const cJSON *tree)
+{
+    char *text = cJSON_Print(tree);
+    if (!text)
+        return ctl_fail(CTL_FAILED, "out of memory");
+    puts(text);
+    cJSON_free(text);
+    return CTL_OK;
+}
+
+int ctl_need_data(const struct ctl *ctl)
+{
+    if (ctl->data)
+        return CTL_OK;
+    return ctl_fail(CTL_USAGE,
+                    "which data folder? Give --data DIR, or --config FILE (the gateway's configuration)");
+}
+
 const char *ctl_grouped(uint64_t value, char out[CTL_NUMBER_MAX])
 {
     char digits[24];

@@ -5,16 +5,6 @@
 #include "config/units.h"
 #include "ctl.h"
 
-static int print_json(const cJSON *tree)
-{
-    char *text = cJSON_Print(tree);
-    if (!text)
-        return ctl_fail(CTL_FAILED, "out of memory");
-    puts(text);
-    cJSON_free(text);
-    return CTL_OK;
-}
-
 static void print_head(const struct ctl *ctl, const cJSON *tree, bool ready)
 {
     char since[GW_UNITS_TEXT_MAX];
@@ -50,7 +40,7 @@ static void print_events(const struct ctl *ctl, const cJSON *events)
     }
 }
 
-static void print_journal(const struct ctl *ctl, const cJSON *tree)
+void ctl_print_journal(const struct ctl *ctl, const cJSON *tree)
 {
     const cJSON *journal = cJSON_GetObjectItemCaseSensitive(tree, "journal");
     char a[CTL_NUMBER_MAX], b[CTL_NUMBER_MAX], size[GW_UNITS_TEXT_MAX];
@@ -94,13 +84,13 @@ int ctl_status(const struct ctl *ctl)
     bool ready = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "ready"));
     char number[CTL_NUMBER_MAX];
     if (ctl->json) {
-        rc = print_json(tree);
+        rc = ctl_print_json(tree);
     } else {
         print_head(ctl, tree, ready);
         printf("\n  %-30s %16s\n", "device connections",
                ctl_grouped(ctl_number(tree, "connections"), number));
         print_events(ctl, cJSON_GetObjectItemCaseSensitive(tree, "events"));
-        print_journal(ctl, tree);
+        ctl_print_journal(ctl, tree);
     }
     cJSON_Delete(tree);
     return rc != CTL_OK ? rc : ready ? CTL_OK : CTL_BAD;
