@@ -1,11 +1,13 @@
-/* The folders in data.folder. Part of what an upgrade must keep; operators and scripts rely on them. */
+/*
+ * The folders in data.folder beside the journal's own files (journal/folder.h). Part of what an upgrade must keep;
+ * operators and scripts rely on them.
+ */
 #ifndef GW_BASE_LAYOUT_H
 #define GW_BASE_LAYOUT_H
 
-#define GW_LAYOUT_JOURNAL "journal" /* what was acked, until every sink has it */
-#define GW_LAYOUT_STREAM "stream"   /* the embedded stream */
-#define GW_LAYOUT_LAKE "lake"       /* the embedded lake */
-#define GW_LAYOUT_KEYS "keys"       /* pseudonym and seal key, where the configuration names none */
-#define GW_LAYOUT_RUN "run"         /* ports, admin socket: of this run only */
+#define GW_LAYOUT_STREAM "stream" /* the embedded stream */
+#define GW_LAYOUT_LAKE "lake"     /* the embedded lake */
+#define GW_LAYOUT_KEYS "keys"     /* pseudonym and seal key, where the configuration names none */
+#define GW_LAYOUT_RUN "run"       /* ports, admin socket: of this run only */
 
 #endif

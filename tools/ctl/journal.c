@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "admin/routes.h"
-#include "base/layout.h"
 #include "ctl.h"
 #include "journal/journal.h"
 
@@ -26,20 +25,20 @@ static int show(const struct ctl *ctl, const cJSON *tree)
 
 static int inspect_offline(const struct ctl *ctl)
 {
-    char *folder;
+    char *format;
     struct stat status;
-    if (asprintf(&folder, "%s/" GW_LAYOUT_JOURNAL, ctl->data) < 0)
+    if (asprintf(&format, "%s/FORMAT", ctl->data) < 0)
         return ctl_fail(CTL_FAILED, "out of memory");
     struct gw_journal *journal = NULL;
     struct gw_error error = {0};
     int rc = GW_OK;
     /* Opening formats an empty folder: a look must not make a journal where none is. */
-    if (stat(folder, &status) != 0)
+    if (stat(format, &status) != 0)
         rc = gw_error_set(&error, GW_ENOTFOUND, 0,
-                          "%s: there is no journal: is this the gateway's data.folder?", folder);
+                          "%s: there is no journal: is this the gateway's data.folder?", ctl->data);
     else
-        rc = gw_journal_open(&(struct gw_journal_config){.folder = folder}, &journal, &error);
-    free(folder);
+        rc = gw_journal_open(&(struct gw_journal_config){.folder = ctl->data}, &journal, &error);
+    free(format);
     if (rc == GW_EBUSY)
         return ctl_fail(CTL_UNREACHABLE,
                         "a gateway has this journal open, but does not answer at %s: give --socket PATH",

@@ -189,7 +189,7 @@ static int tail_start(const struct stream_options *options, uint64_t *out_from)
 int stream_tail(const struct ctl *ctl, const struct stream_options *options)
 {
     struct gw_stream_reader *reader;
-    uint64_t from;
+    uint64_t from = 0;
     int rc = tail_start(options, &from);
     if (rc == CTL_OK)
         rc = open_reader(options, from, &reader);
