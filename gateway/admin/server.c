@@ -19,6 +19,7 @@
 #include "admin/routes.h"
 #include "admin/socket.h"
 #include "observe/log.h"
+#include "observe/process.h"
 
 #define CONNECTIONS_MAX 64
 #define BACKLOG 64
@@ -235,6 +236,7 @@ static void release(struct gw_admin *admin)
 
 int gw_admin_start(const struct gw_admin_config *config, struct gw_admin **out, struct gw_error *error)
 {
+    (void)gw_process_uptime_seconds(); /* counts from here at the latest */
     if (mkdir(config->run_folder, 0700) != 0 && errno != EEXIST)
         return gw_error_set(error, GW_EIO, errno, "data.folder: %s cannot be made", config->run_folder);
     struct gw_admin *admin = calloc(1, sizeof *admin);

@@ -103,6 +103,9 @@ GW_MUST_CHECK int gw_config_parse(const char *path, const char *text, size_t len
                                   struct gw_config_report *report);
 void gw_config_free(struct gw_config *config);
 
+/* Every value as YAML that loads to the same configuration. */
+void gw_config_print_effective(const struct gw_config *config, FILE *out);
+
 /*
  * --check-config: the effective configuration, then for the operator worst-case memory and how long the disk
  * lasts, and warnings about files that cannot be read. Returns the number of warnings.

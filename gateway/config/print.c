@@ -8,6 +8,8 @@
 #include "config/keys.h"
 #include "config/units.h"
 
+/* Paths of 4096 bytes, relative ones with the folder of the configuration file before them. */
+#define VALUE_MAX 8300
 /* What a TLS websocket holds when it has sent a message: measured, docs/operating.md. */
 #define CONNECTION_BYTES (32 * 1024)
 /* What a sink reads the journal into, and as much again that it writes. */
@@ -16,23 +18,69 @@
 #define JOURNAL_EVENT_BYTES 170
 #define JSON_EVENT_BYTES 450
 
+/* What YAML takes plain wherever it stands, and as the same text. */
+static bool is_plain(const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-:";
+    return strspn(text, plain) == strlen(text) && strchr("-:", text[0]) == NULL &&
+           text[strlen(text) - 1] != ':' && strcmp(text, "null") != 0;
+}
+
+/* Line breaks beyond ASCII (NEL, LS, PS), other C1 controls and the byte order mark: YAML would change them. */
+static uint32_t escaped_character(const unsigned char *p, size_t *out_len)
+{
+    *out_len = 2;
+    if (p[0] == 0xc2 && p[1] < 0xa0)
+        return p[1];
+    *out_len = 3;
+    if (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9))
+        return 0x2000 + (uint32_t)p[2] - 0x80;
+    return p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 0xfeff : 0;
+}
+
+/* As YAML that loads to the same text again. */
+static void print_scalar(const char *text, FILE *out)
+{
+    if (is_plain(text)) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        size_t len = 1;
+        uint32_t escaped = *p < 0x20 || *p == 0x7f ? *p : *p < 0x80 ? 0 : escaped_character(p, &len);
+        if (escaped) {
+            fprintf(out, "\\u%04" PRIx32, escaped);
+            p += len;
+            continue;
+        }
+        if (*p == '"' || *p == '\\')
+            fputc('\\', out);
+        else if (*p == '$')
+            fputc('$', out);
+        fputc(*p++, out);
+    }
+    fputc('"', out);
+}
+
 static void print_value(const struct gw_config *config, const struct gw_config_key *key, FILE *out)
 {
-    char text[4200];
+    char text[VALUE_MAX];
     size_t count = gw_config_value_count(config, key);
-    fprintf(out, "  %s:", key->name);
+    fprintf(out, "  %s: ", key->name);
     if (key->list)
-        fputs(" [", out);
+        fputc('[', out);
     else if (count == 0)
-        fputs(" \"\"", out);
+        fputs("\"\"", out);
     for (size_t i = 0; i < count; i++) {
         gw_config_value_text(config, key, i, text, sizeof text);
-        fprintf(out, "%s%s", key->list && i == 0 ? "" : key->list ? ", " : " ", text);
+        fputs(i ? ", " : "", out);
+        print_scalar(text, out);
     }
     fputs(key->list ? "]\n" : "\n", out);
 }
 
-static void print_effective(const struct gw_config *config, FILE *out)
+void gw_config_print_effective(const struct gw_config *config, FILE *out)
 {
     for (size_t s = 0; s < gw_config_section_count; s++) {
         fprintf(out, "%s:\n", gw_config_sections[s].name);
@@ -61,7 +109,7 @@ static void print_memory(const struct gw_config *config, FILE *out)
 /* Free bytes where the folder is, or would be made; false if that cannot be told. */
 static bool free_bytes(const char *folder, uint64_t *out_bytes)
 {
-    char path[4200];
+    char path[VALUE_MAX];
     snprintf(path, sizeof path, "%s", folder);
     struct statvfs disk;
     while (statvfs(path, &disk) != 0) {
@@ -103,7 +151,7 @@ static void print_disk(const struct gw_config *config, FILE *out)
 static int print_warnings(const struct gw_config *config, FILE *out)
 {
     int warnings = 0;
-    char path[4200];
+    char path[VALUE_MAX];
     for (size_t i = 0; i < gw_config_key_count; i++) {
         const struct gw_config_key *key = &gw_config_keys[i];
         if (key->type != GW_CONFIG_PATH || strcmp(key->path, "data.folder") == 0 ||
@@ -123,7 +171,7 @@ static int print_warnings(const struct gw_config *config, FILE *out)
 
 int gw_config_check_print(const struct gw_config *config, FILE *out)
 {
-    print_effective(config, out);
+    gw_config_print_effective(config, out);
     print_memory(config, out);
     print_disk(config, out);
     return print_warnings(config, out);

@@ -46,7 +46,7 @@ void ctl_print_journal(const struct ctl *ctl, const cJSON *tree)
     char a[CTL_NUMBER_MAX], b[CTL_NUMBER_MAX], size[GW_UNITS_TEXT_MAX];
     if (!journal)
         return;
-    printf("\n%sJOURNAL%s\n", ctl_dim(ctl), ctl_plain(ctl));
+    printf("%sJOURNAL%s\n", ctl_dim(ctl), ctl_plain(ctl));
     printf("  %-30s %16s\n", "gateway", ctl_text(tree, "gateway_id"));
     printf("  %-30s %16s\n", "epoch", ctl_text(journal, "epoch"));
     printf("  %-30s %16s\n", "oldest batch kept", ctl_grouped(ctl_number(journal, "begin"), a));
@@ -90,6 +90,7 @@ int ctl_status(const struct ctl *ctl)
         printf("\n  %-30s %16s\n", "device connections",
                ctl_grouped(ctl_number(tree, "connections"), number));
         print_events(ctl, cJSON_GetObjectItemCaseSensitive(tree, "events"));
+        putchar('\n');
         ctl_print_journal(ctl, tree);
     }
     cJSON_Delete(tree);

@@ -244,28 +244,56 @@ static void test_the_example_file_holds_the_defaults(void **state)
     gw_config_free(&defaults);
 }
 
-/* What --check-config prints up to the first empty line is itself a configuration, and the same one. */
+static size_t print(const struct gw_config *config, char *text, size_t capacity)
+{
+    FILE *out = fmemopen(text, capacity, "w");
+    assert_non_null(out);
+    gw_config_print_effective(config, out);
+    long len = ftell(out);
+    fclose(out);
+    assert_in_range(len, 1, capacity - 1);
+    return (size_t)len;
+}
+
 static void test_the_printed_effective_configuration_loads_to_the_same(void **state)
 {
     (void)state;
     struct gw_config first, second;
-    assert_int_equal(
-        parse(GOOD "limits:\n  keepalive: 90s\n  memory: 1000000001\nlake:\n  enabled: false\n", &first),
-        GW_OK);
-    char text[8192] = "", again[8192] = "";
-    FILE *out = fmemopen(text, sizeof text, "w");
-    assert_int_equal(gw_config_check_print(&first, out), 3); /* three files that are not there */
-    fclose(out);
-    size_t len = (size_t)(strstr(text, "\n\n") - text) + 1;
-    assert_int_equal(gw_config_parse("f.yaml", text, len, environment, NULL, &second, &report), GW_OK);
-    out = fmemopen(again, sizeof again, "w");
-    assert_int_equal(gw_config_check_print(&second, out), 3);
-    fclose(out);
+    assert_int_equal(parse(GOOD "  quota: 1000000001\n"
+                                "limits:\n  keepalive: 90s\n"
+                                "lake:\n  enabled: false\n"
+                                "observe:\n  http_address: 'it''s \"a\\b\" # $$x: caf\xc3\xa9 - '\n"
+                                "privacy:\n  seal_key_file: \"/\\u0085\\u2028\\t\\ufeff\\u00a0\"\n",
+                           &first),
+                     GW_OK);
+    char text[8192], again[8192];
+    size_t len = print(&first, text, sizeof text);
+    int rc = gw_config_parse("f.yaml", text, len, environment, NULL, &second, &report);
+    if (rc != GW_OK)
+        print_error("%s\n%s\n", report.errors[0].text, text);
+    assert_int_equal(rc, GW_OK);
+    assert_int_equal(print(&second, again, sizeof again), len);
     assert_memory_equal(text, again, len);
-    assert_int_equal(second.limits.memory_bytes, 1000000001);
+    assert_int_equal(second.data.quota_bytes, 1000000001);
     assert_int_equal(second.limits.keepalive_ms, 90000);
+    assert_string_equal(second.observe.http_address, "it's \"a\\b\" # $x: caf\xc3\xa9 - ");
+    assert_string_equal(second.privacy.seal_key_file, first.privacy.seal_key_file);
     gw_config_free(&first);
     gw_config_free(&second);
+}
+
+static void test_check_config_warns_about_files_that_cannot_be_read(void **state)
+{
+    (void)state;
+    struct gw_config c;
+    char text[16384] = "";
+    assert_int_equal(parse(GOOD, &c), GW_OK);
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_int_equal(gw_config_check_print(&c, out), 3);
+    fclose(out);
+    assert_non_null(strstr(text, "warning: `listen.key`: conf/gw.key cannot be read"));
+    assert_non_null(strstr(text, "Memory, at worst:\n  31 MiB      1000 connections"));
+    gw_config_free(&c);
 }
 
 static void test_units(void **state)
@@ -320,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_a_file_that_is_not_there_is_named),
         cmocka_unit_test(test_the_example_file_holds_the_defaults),
         cmocka_unit_test(test_the_printed_effective_configuration_loads_to_the_same),
+        cmocka_unit_test(test_check_config_warns_about_files_that_cannot_be_read),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_nearest),
     };
