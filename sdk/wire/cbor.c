@@ -25,7 +25,7 @@ static void put(struct trib_cbor_writer *w, const void *data, size_t len)
         if (w->error || w->len > w->cap || len > w->cap - w->len)
             w->error = w->error ? w->error : TRIB_ESPACE;
         else if (len > 0)
-            memcpy(w->buf + w->len, data, len);
+            memmove(w->buf + w->len, data, len); /* data may lie further back in the same buffer */
     }
     w->len += len;
 }
