@@ -22,11 +22,12 @@ extern "C" {
  */
 struct trib_storage {
     void *context;
-    uint32_t sector_bytes;  /* erase unit; 256 to 131072, a multiple of program_bytes */
+    uint32_t sector_bytes;  /* erase unit; 256 to 131072, a multiple of program_bytes, at least 4 of them */
     uint32_t sector_count;  /* at least 3 */
     uint32_t program_bytes; /* 1 to 32, or 256; a power of two */
     int (*read)(void *context, uint32_t address, void *out_buffer, uint32_t length);
-    int (*program)(void *context, uint32_t address, const void *data, uint32_t length); /* both multiples of program_bytes */
+    int (*program)(void *context, uint32_t address, const void *data,
+                   uint32_t length); /* both multiples of program_bytes */
     int (*erase)(void *context, uint32_t sector);
     int (*sync)(void *context);
 };

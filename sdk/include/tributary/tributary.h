@@ -3,7 +3,8 @@
  *
  * Five calls integrate it: trib_init, trib_session_start, trib_session_report, trib_session_end, trib_poll.
  *
- * Memory: every buffer is the caller's and must outlive the client; nothing is allocated. Threads: the SDK has none.
+ * Memory: every buffer is the caller's and must outlive the client, and so must the config, which is not copied;
+ * nothing is allocated. Threads: the SDK has none.
  * trib_poll, trib_flush, trib_init and trib_shutdown belong to one thread. All recording calls never block, touch
  * no port but the clock and the lock, and may come from any thread if config.lock is given; not from an ISR.
  * Errors: 0 or a negative TRIB_E… of <wire/error.h>; trib_error_text() names it.
@@ -36,8 +37,8 @@ struct trib_client;
 
 struct trib_callbacks {
     void *context;
-    void (*state)(void *context, enum trib_state state, int error);                                /* optional */
-    void (*rejected)(void *context, uint64_t stream, uint64_t seq, unsigned code);                 /* optional */
+    void (*state)(void *context, enum trib_state state, int error);                /* optional */
+    void (*rejected)(void *context, uint64_t stream, uint64_t seq, unsigned code); /* optional */
 };
 
 struct trib_config {
@@ -51,38 +52,38 @@ struct trib_config {
     struct trib_net net;                          /* already secure: TLS is a layer in ports/mbedtls */
     struct trib_clock clock;
     struct trib_entropy entropy;
-    struct trib_lock lock;  /* optional */
-    struct trib_log log;    /* optional */
+    struct trib_lock lock; /* optional */
+    struct trib_log log;   /* optional */
     struct trib_callbacks callbacks;
 
-    uint8_t *staging;      /* events between record and the next poll; 1 KiB holds about 30 */
-    size_t staging_bytes;  /* at least 512 */
-    uint8_t *transmit;     /* one outgoing message; at least 1024 */
+    uint8_t *staging;     /* events between record and the next poll; 1 KiB holds about 30 */
+    size_t staging_bytes; /* at least 512 */
+    uint8_t *transmit;    /* one outgoing message; at least 1024 */
     size_t transmit_bytes;
-    uint8_t *receive;      /* one incoming message; at least 1024 */
+    uint8_t *receive; /* one incoming message; at least 1024 */
     size_t receive_bytes;
 
     uint32_t durable_window_ms; /* routine events are durable within this; 0: 1000 */
     uint32_t ping_ms;           /* heartbeat of a playback session; 0: 10000 */
-    uint32_t linger_ms;         /* how long routine events may wait for company before they are sent; 0: 1000 */
-    uint32_t backoff_min_ms;    /* 0: 1000 */
-    uint32_t backoff_max_ms;    /* 0: 60000 */
+    uint32_t linger_ms;      /* how long routine events may wait for company before they are sent; 0: 1000 */
+    uint32_t backoff_min_ms; /* 0: 1000 */
+    uint32_t backoff_max_ms; /* 0: 60000 */
 };
 
 struct trib_stats {
-    uint64_t recorded;      /* events taken by record calls */
-    uint64_t refused;       /* record calls that returned TRIB_EFULL */
-    uint64_t dropped;       /* events lost from a full lane, declared to the gateway */
+    uint64_t recorded;                 /* events taken by record calls */
+    uint64_t refused;                  /* record calls that returned TRIB_EFULL */
+    uint64_t dropped;                  /* events lost from a full lane, declared to the gateway */
     uint64_t durable[TRIB_LANE_COUNT]; /* newest durable seq */
     uint64_t acked[TRIB_LANE_COUNT];   /* newest acked seq */
-    uint64_t waiting;       /* durable and not acked */
-    uint64_t sent;          /* events put into batches, resends included */
-    uint64_t rejected;      /* acked with a rejection code */
-    uint64_t connects;      /* WELCOMEs received */
-    uint64_t damaged;       /* damaged records found and skipped at start */
+    uint64_t waiting;                  /* durable and not acked */
+    uint64_t sent;                     /* events put into batches, resends included */
+    uint64_t rejected;                 /* acked with a rejection code */
+    uint64_t connects;                 /* WELCOMEs received */
+    uint64_t damaged;                  /* damaged records found and skipped at start */
 };
 
-/* Mounts or formats both lanes and reads what waits in them. No network yet.
+/* Mounts or formats both lanes and reads what waits in them. No network yet. config must stay as it is.
  * TRIB_EINVAL (the log says which field), TRIB_EIO, TRIB_EBUSY. */
 TRIB_MUST_CHECK int trib_init(struct trib_client *client, const struct trib_config *config);
 
@@ -106,33 +107,33 @@ uint64_t trib_durable_seq(const struct trib_client *client, enum trib_lane lane)
 /* --- Playback: report what the player does; the tracker makes the events and measures the times. --- */
 
 struct trib_content {
-    const char *content_id;  /* 1 to 128 bytes */
-    const char *user_id;     /* optional, 1 to 128 bytes; copied into the session's context as given */
-    uint64_t duration_ms;    /* 0: not known */
+    const char *content_id; /* 1 to 128 bytes */
+    const char *user_id;    /* optional, 1 to 128 bytes; copied into the session's context as given */
+    uint64_t duration_ms;   /* 0: not known */
     bool live;
 };
 
 enum trib_player_report {
-    TRIB_PLAYER_PLAY,         /* playback was asked for (user or app) */
-    TRIB_PLAYER_PLAYING,      /* frames move now */
+    TRIB_PLAYER_PLAY,    /* playback was asked for (user or app) */
+    TRIB_PLAYER_PLAYING, /* frames move now */
     TRIB_PLAYER_PAUSED,
-    TRIB_PLAYER_BUFFERING,    /* waits for data */
-    TRIB_PLAYER_SEEKING,      /* a seek began; position_ms is where to */
-    TRIB_PLAYER_SEEKED,       /* a seek ended; position_ms is where */
-    TRIB_PLAYER_POSITION,     /* position only, as often as convenient: once a second is plenty */
-    TRIB_PLAYER_RATE,         /* value = rate × 1000 */
-    TRIB_PLAYER_MUTED,        /* value = 0 or 1 */
-    TRIB_PLAYER_QUALITY,      /* value = kbit/s */
-    TRIB_PLAYER_DROPPED,      /* value = frames dropped since the session began */
-    TRIB_PLAYER_DURATION,     /* value = content duration in ms */
-    TRIB_PLAYER_ERROR,        /* value = code; fatal if the session is then ended with TRIB_REASON_ERROR */
-    TRIB_PLAYER_COMPLETE,     /* the end of the content was reached */
+    TRIB_PLAYER_BUFFERING, /* waits for data */
+    TRIB_PLAYER_SEEKING,   /* a seek began; position_ms is where to */
+    TRIB_PLAYER_SEEKED,    /* a seek ended; position_ms is where */
+    TRIB_PLAYER_POSITION,  /* position only, as often as convenient: once a second is plenty */
+    TRIB_PLAYER_RATE,      /* value = rate × 1000 */
+    TRIB_PLAYER_MUTED,     /* value = 0 or 1 */
+    TRIB_PLAYER_QUALITY,   /* value = kbit/s */
+    TRIB_PLAYER_DROPPED,   /* value = frames dropped since the session began */
+    TRIB_PLAYER_DURATION,  /* value = content duration in ms */
+    TRIB_PLAYER_ERROR,     /* value = code; fatal if the session is then ended with TRIB_REASON_ERROR */
+    TRIB_PLAYER_COMPLETE,  /* the end of the content was reached */
 };
 
 struct trib_player {
     enum trib_player_report report;
-    uint64_t position_ms; /* where the player is; UINT64_MAX: not known */
-    int64_t value;        /* see the report */
+    uint64_t position_ms;       /* where the player is; UINT64_MAX: not known */
+    int64_t value;              /* see the report */
     enum trib_enum_value cause; /* TRIB_CAUSE_USER or TRIB_CAUSE_SYSTEM */
 };
 
@@ -148,7 +149,8 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason);
 /* --- Favourites. list may be NULL (the default list). --- */
 
 int trib_favourite_add(struct trib_client *client, const char *list, const char *item, const char *user_id);
-int trib_favourite_remove(struct trib_client *client, const char *list, const char *item, const char *user_id);
+int trib_favourite_remove(struct trib_client *client, const char *list, const char *item,
+                          const char *user_id);
 
 /* --- Custom events: a schema name and attributes, into the caller's buffer; errors are sticky until the record. --- */
 

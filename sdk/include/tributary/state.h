@@ -1,0 +1,199 @@
+/*
+ * The state behind the API, visible so that callers can own it. Nothing in here is for applications to touch: sizes
+ * and fields change between versions.
+ */
+#ifndef TRIBUTARY_STATE_H
+#define TRIBUTARY_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tributary/port.h"
+#include "tributary/uplink_state.h"
+#include "wire/vocabulary.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct trib_config;
+struct trib_client;
+
+#define TRIB_RING_CONTEXTS 4
+#define TRIB_ANCHORS 4
+#define TRIB_WATCHED_MAX 6
+#define TRIB_GATEWAY_BYTES_MAX 48
+
+/* A place in a ring, and what the deltas of the record there add to. */
+struct trib_ring_cursor {
+    uint64_t pos;
+    uint64_t mono_ms;
+    uint32_t boot;
+    uint32_t ord;
+    uint32_t sector;
+    uint32_t sector_seq;
+    uint32_t offset;
+    uint32_t seed; /* CRC of the sector's header: where each record's CRC starts */
+};
+
+struct trib_ring {
+    const struct trib_storage *storage;
+    uint64_t stream;    /* current stream */
+    uint64_t first_pos; /* its position of seq 2; seq 1 is stream.start, which lives in the sector headers */
+    uint64_t head_pos;  /* next position; all below is programmed and was read back */
+    uint64_t durable_pos; /* all below is synced too */
+    uint64_t acked_pos;   /* all below is acked */
+    uint64_t acked_saved; /* what of it is on the medium */
+    uint64_t
+        tail_end;     /* base position of the sector after the tail; UINT64_MAX: the tail is the active one */
+    uint64_t mono_ms; /* of the newest record */
+    uint32_t ord;
+    uint32_t boot;
+    uint32_t acked_crc; /* of the event before acked_saved; 0: not known */
+    uint32_t generation;
+    uint32_t sector; /* active */
+    uint32_t sector_seq;
+    uint32_t offset;
+    uint32_t seed;
+    uint32_t tail_seq;
+    uint32_t live_count;    /* sectors from the tail to the active one */
+    uint32_t erased_sector; /* erased ahead; UINT32_MAX: none */
+    uint32_t context_count; /* open contexts */
+    uint32_t dropped[3];    /* overflow, damaged, other; since the first format */
+    struct {
+        uint32_t ref;    /* 0: free */
+        uint32_t offset; /* of the context record in the active sector */
+    } context[TRIB_RING_CONTEXTS];
+    bool open; /* there is an active sector */
+    bool need_sync;
+    bool need_base;   /* the next record must be a base: after a boot, or after damage */
+    bool start_acked; /* stream.start of the stream at acked_pos */
+};
+
+struct trib_lane_state {
+    struct trib_ring ring;
+    struct trib_ring_cursor cursor; /* next record to send */
+    uint64_t send_pos;
+    uint64_t acked_high;   /* all below was acked once */
+    uint64_t overflow_pos; /* what is missing below was dropped by a full lane */
+    uint64_t stream;       /* stream of send_pos: a copy, so that headers are not read for each event */
+    uint64_t stream_first;
+    uint64_t stream_end; /* UINT64_MAX: the current one */
+    bool start_sent;
+    bool cursor_valid;
+};
+
+struct trib_anchor {
+    uint64_t mono_ms;
+    uint64_t utc_ms;
+    uint32_t boot; /* 0: free */
+    uint32_t uncertainty_ms;
+};
+
+/* Staging: records one after another. Producers append under the lock; poll reads what was there, then moves the
+ * rest down under the lock. */
+struct trib_staging {
+    uint8_t *buffer;
+    uint32_t capacity;
+    uint32_t head;                  /* where the next record goes */
+    uint32_t tail[TRIB_LANE_COUNT]; /* how far each lane has drained */
+    uint32_t vital_cost;            /* what the staged vital events will take in their ring, at most */
+};
+
+struct trib_watched {
+    uint64_t from[TRIB_WATCHED_MAX];
+    uint64_t to[TRIB_WATCHED_MAX];
+    uint8_t count;
+};
+
+/* Times of a session, in ms. The sum of the first six is the session's time. */
+enum trib_time {
+    TRIB_TIME_STARTUP,
+    TRIB_TIME_PLAYED,
+    TRIB_TIME_PAUSED,
+    TRIB_TIME_BUFFERING,
+    TRIB_TIME_SEEKING,
+    TRIB_TIME_UNKNOWN,
+    TRIB_TIME_MUTED, /* part of played */
+    TRIB_TIME_COUNT
+};
+
+struct trib_tracker {
+    uint64_t total[TRIB_TIME_COUNT];
+    uint32_t delta[TRIB_TIME_COUNT]; /* since the last ping */
+    uint64_t last_ms;                /* newest sign of life */
+    uint64_t position_ms;            /* UINT64_MAX: not known */
+    uint64_t seek_from_ms;
+    uint64_t seek_to_ms;
+    uint64_t duration_ms;
+    uint64_t seek_began_ms;
+    uint64_t buffer_began_ms;
+    uint32_t advance_ms; /* content time that playing should have covered since position_ms */
+    uint32_t ping_ms;
+    uint32_t ping_left_ms;
+    uint32_t checkpoint_left_ms;
+    uint32_t stall_count;
+    uint32_t dropped_frames;
+    uint32_t dropped_pinged;
+    uint32_t kbps;
+    int32_t error_code;
+    uint16_t rate_milli;
+    uint8_t buffer_cause;
+    uint8_t seek_cause;
+    uint8_t progress; /* quarters told */
+    bool live : 1;
+    bool started : 1;
+    bool paused : 1;
+    bool buffering : 1;
+    bool seeking : 1;
+    bool muted : 1;
+    bool play_asked : 1;
+    bool error_held : 1;
+    struct trib_watched watched;
+};
+
+struct trib_session {
+    struct trib_client *client; /* NULL: not open */
+    struct trib_session *next;
+    uint32_t ref;
+    uint32_t context_bytes;
+    struct trib_tracker tracker;
+};
+
+struct trib_client {
+    const struct trib_config *config;
+    struct trib_uplink uplink;
+    struct trib_lane_state lanes[TRIB_LANE_COUNT];
+    struct trib_staging staging;
+    struct trib_session *sessions;
+    uint64_t session_seed; /* session id = seed + ref */
+    uint64_t last_mono_ms; /* of the newest staged record */
+    uint64_t staged_at_ms; /* when the oldest staged record was recorded */
+    uint64_t unsent_at_ms; /* when the oldest durable routine event began to wait for company */
+    uint64_t ack_saved_ms;
+    uint64_t hello_ms;
+    uint64_t acked_epoch;
+    uint64_t recorded, refused, sent, rejected, connects;
+    struct trib_anchor anchors[TRIB_ANCHORS];
+    uint32_t boot;
+    uint32_t ord;
+    uint32_t next_ref;
+    uint32_t item_version;
+    uint32_t vital_budget;  /* bytes the vital lane surely has room for */
+    uint32_t context_bytes; /* of open sessions */
+    uint32_t damaged;
+    uint32_t config_version;
+    uint8_t gateway_len;
+    char gateway[TRIB_GATEWAY_BYTES_MAX];
+    uint8_t state;  /* enum trib_state, as last told */
+    bool state_due; /* anchors, gateway or item version are to be journaled */
+    bool retry_drain;
+    bool hurry; /* a flush is under way: nothing lingers */
+    bool shut;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
