@@ -1,0 +1,111 @@
+/*
+ * How a ring lies on its medium. All numbers little-endian; a varint is LEB128.
+ *
+ *   sector  = header, records, seal. Header and seal are padded to program units.
+ *   header  116 bytes, see format.c; its CRC covers the geometry too, and seeds the CRC of each record in the sector,
+ *           so that nothing of an earlier lap, stream or geometry can be taken for a record of this one.
+ *   record  = length, body, CRC-32C over length and body. Length: one byte 1..0xEF, or two: 0xF0 | high, low.
+ *           0x00 is padding up to the next program unit, 0xFF is blank.
+ *   body    = kind and, by kind:
+ *     event (its type, 3..0xBF)  varint context * 2 + leap, varint d_mono, [varint d_ord if leap, else 1], fields map
+ *                context: offset in the sector of the context record, 0: none
+ *     BASE       varint pos, boot, mono, ord, acked; u32 acked_crc; u8 flags: states anew what deltas add to. Stands
+ *                first in a program unit: after damage, reading goes on at the next BASE
+ *     CONTEXT    varint ref, u64 session, u8 content length, content, user (the rest)
+ *     END        varint offset of the CONTEXT that is closed
+ *     DROP       varint count, u8 class, u8 reason: takes `count` positions
+ *     STATE      what the client keeps across boots; opaque here
+ *     ACK        varint acked, u32 acked_crc, u8 flags
+ *   seal    4 bytes, programmed after the next sector's header is durable and before that sector gets records.
+ *           So a newest sector that is sealed has lost its successor: its positions must not be used again.
+ *
+ * A position counts the events and dropped events of a ring since its first format and knows nothing of streams.
+ * A header names a stream and the position of its seq 2: it holds for all positions from there on, also for those in
+ * older sectors, unless a newer header names another. seq 1 is stream.start; the header has all of it.
+ */
+#ifndef TRIB_JOURNAL_FORMAT_H
+#define TRIB_JOURNAL_FORMAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tributary/port.h"
+
+#define TRIB_FORMAT_HEADER_BYTES 116u
+#define TRIB_FORMAT_SEAL_BYTES 4u
+#define TRIB_FORMAT_UNIT_MAX 256u
+#define TRIB_FORMAT_BODY_MAX 3839u
+#define TRIB_FORMAT_HEAD_BYTES 64u /* of a record, kept by the reader; all but texts, maps and states fit */
+#define TRIB_FORMAT_BASE_MAX 56u   /* a whole BASE record */
+#define TRIB_FORMAT_EVENT_MAX 32u  /* of an event record, without its fields */
+
+enum trib_record_kind {
+    TRIB_RECORD_BASE = 0xC0,
+    TRIB_RECORD_CONTEXT = 0xC1,
+    TRIB_RECORD_END = 0xC2,
+    TRIB_RECORD_DROP = 0xC3,
+    TRIB_RECORD_STATE = 0xC4,
+    TRIB_RECORD_ACK = 0xC5,
+};
+
+#define TRIB_FORMAT_START_ACKED 1u /* flag of BASE and ACK */
+
+struct trib_ring_header {
+    uint64_t stream, first_pos;
+    uint64_t base_pos; /* of the first event in the sector */
+    uint64_t acked_pos;
+    uint64_t mono_ms; /* base of the sector's deltas */
+    uint64_t previous, previous_next;
+    uint64_t start_mono_ms;
+    uint32_t sector_seq, acked_crc, generation, boot, ord;
+    uint32_t dropped[3];
+    uint32_t start_boot, start_ord;
+    uint8_t start_reason;
+    bool start_acked;
+    uint32_t crc;
+};
+
+uint32_t trib_format_header_bytes(const struct trib_storage *s); /* padded */
+uint32_t trib_format_seal_bytes(const struct trib_storage *s);   /* padded */
+uint32_t trib_format_area_end(const struct trib_storage *s);     /* where records must end */
+uint32_t trib_format_align(const struct trib_storage *s, uint32_t offset);
+
+/* Sets header->crc. out has TRIB_FORMAT_HEADER_BYTES. */
+void trib_format_header_encode(const struct trib_storage *s, struct trib_ring_header *header, uint8_t *out);
+/* 0, TRIB_EDAMAGED (not a header of this format and geometry), TRIB_EIO. */
+int trib_format_header_read(const struct trib_storage *s, uint32_t sector, struct trib_ring_header *out);
+uint32_t trib_format_seal(uint32_t seed);
+/* 1: all 0xFF; 0: not; TRIB_EIO. Offsets are within the sector. */
+int trib_format_blank(const struct trib_storage *s, uint32_t sector, uint32_t from, uint32_t to);
+/* One beyond the last byte that is not 0xFF in [from, to), or from. An unreadable piece counts as written. */
+uint32_t trib_format_last_written(const struct trib_storage *s, uint32_t sector, uint32_t from, uint32_t to);
+
+void trib_put_u32(uint8_t *out, uint32_t value);
+void trib_put_u64(uint8_t *out, uint64_t value);
+uint32_t trib_get_u32(const uint8_t *data);
+uint64_t trib_get_u64(const uint8_t *data);
+uint32_t trib_put_varint(uint8_t *out, uint64_t value); /* bytes written, at most 10 */
+
+/* A cursor over bytes; after an error it returns zeros. */
+struct trib_bytes {
+    const uint8_t *data;
+    uint32_t length, pos;
+    bool error;
+};
+uint64_t trib_bytes_varint(struct trib_bytes *b);
+uint32_t trib_bytes_u32(struct trib_bytes *b);
+uint64_t trib_bytes_u64(struct trib_bytes *b);
+uint8_t trib_bytes_u8(struct trib_bytes *b);
+
+/* A whole and undamaged record. */
+struct trib_raw_record {
+    uint8_t head[TRIB_FORMAT_HEAD_BYTES];
+    uint32_t body; /* offset in the sector */
+    uint32_t body_bytes;
+    uint32_t end; /* one beyond the record */
+};
+/* 0; TRIB_EAGAIN: padding or blank at offset (out->head[0] says which); TRIB_EDAMAGED; TRIB_EIO. */
+int trib_format_record_read(const struct trib_storage *s, uint32_t sector, uint32_t offset, uint32_t limit,
+                            uint32_t seed, struct trib_raw_record *out);
+
+#endif

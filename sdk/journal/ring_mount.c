@@ -1,0 +1,353 @@
+/* Mounting: head, tail, what the last power cut left behind. Opening and erasing sectors. */
+#include <string.h>
+
+#include "journal/journal.h"
+
+static bool geometry_good(const struct trib_storage *s)
+{
+    uint32_t unit = s->program_bytes;
+    return s->read && s->program && s->erase && s->sync && s->sector_count >= 3 && s->sector_bytes >= 256 &&
+           s->sector_bytes <= 131072 && unit >= 1 && (unit <= 32 || unit == 256) &&
+           (unit & (unit - 1)) == 0 && s->sector_bytes % unit == 0 && s->sector_bytes / unit >= 4 &&
+           s->sector_count <= UINT32_MAX / s->sector_bytes;
+}
+
+static int scan_headers(struct trib_ring *r, struct trib_ring_found *found, struct trib_ring_header *newest)
+{
+    const struct trib_storage *s = r->storage;
+    struct trib_ring_header h;
+    bool written = false;
+    for (uint32_t i = 0; i < s->sector_count; i++) {
+        if (trib_format_header_read(s, i, &h) != 0) {
+            if (trib_format_blank(s, i, 0, TRIB_FORMAT_HEADER_BYTES) != 1) {
+                written = true;
+                found->damaged++;
+            }
+            continue;
+        }
+        found->boot = h.boot > found->boot ? h.boot : found->boot;
+        r->generation = h.generation > r->generation ? h.generation : r->generation;
+        if (!r->open || trib_seq_before(newest->sector_seq, h.sector_seq)) {
+            *newest = h;
+            r->sector = i;
+            r->open = true;
+        }
+    }
+    if (!r->open)
+        found->verdict = written ? TRIB_RING_LOST : TRIB_RING_BLANK;
+    return 0;
+}
+
+/*
+ * What lies behind the newest sector's last good record: nothing, or the one group that the cut tore, or (then the
+ * rest of that damage holds whole records) events that were durable and are gone.
+ */
+static void look_behind_tail(struct trib_ring *r, const struct trib_ring_cursor *end,
+                             struct trib_ring_found *found)
+{
+    const struct trib_storage *s = r->storage;
+    uint32_t limit = trib_format_area_end(s), at = end->offset;
+    uint32_t written = trib_format_last_written(s, r->sector, at, limit);
+    struct trib_raw_record raw;
+    uint64_t events = 0;
+
+    r->offset = trib_format_align(s, at);
+    if (written <= at)
+        return;
+    found->damaged++;
+    r->offset = trib_format_align(s, written);
+    for (uint32_t i = at + 1; i + 6 <= written;) {
+        if (trib_format_record_read(s, r->sector, i, written, r->seed, &raw) != 0) {
+            i++;
+            continue;
+        }
+        found->verdict = TRIB_RING_LOST;
+        events += raw.head[0] < TRIB_RECORD_BASE;
+        i = raw.end;
+    }
+    found->lost_count = found->verdict == TRIB_RING_LOST ? events + 1 : 0;
+}
+
+static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, struct trib_ring_found *found)
+{
+    struct trib_ring_cursor c;
+    struct trib_ring_record record;
+    int rc;
+    trib_ring_cursor_at(&c, r->storage, r->sector, h);
+    while ((rc = trib_ring_next_in_sector(r->storage, &c, trib_format_area_end(r->storage), &record)) > 0) {
+        if (record.kind != TRIB_RECORD_BASE && record.kind != TRIB_RECORD_ACK)
+            continue;
+        if (record.kind == TRIB_RECORD_BASE && record.boot > found->boot)
+            found->boot = record.boot;
+        if (record.acked >= r->acked_pos && record.acked <= c.pos) {
+            r->acked_pos = record.acked;
+            r->acked_crc = record.acked_crc;
+            r->start_acked = record.start_acked;
+        }
+    }
+    if (rc < 0)
+        return rc;
+    r->head_pos = r->durable_pos = c.pos;
+    r->mono_ms = c.mono_ms;
+    r->ord = c.ord;
+    r->acked_saved = r->acked_pos;
+    look_behind_tail(r, &c, found);
+    return 0;
+}
+
+static void put_seal(const struct trib_ring *r, uint32_t sector, uint32_t seed)
+{
+    const struct trib_storage *s = r->storage;
+    uint32_t at = trib_format_area_end(s);
+    uint8_t unit[TRIB_FORMAT_UNIT_MAX];
+    if (trib_format_blank(s, sector, at, s->sector_bytes) != 1)
+        return;
+    memset(unit, 0xFF, sizeof unit);
+    trib_put_u32(unit, trib_format_seal(seed));
+    /* A seal that fails costs only what it guards against. */
+    if (s->program(s->context, sector * s->sector_bytes + at, unit, trib_format_seal_bytes(s)) == 0)
+        (void)s->sync(s->context);
+}
+
+int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
+                    struct trib_ring_found *out_found)
+{
+    memset(r, 0, sizeof *r);
+    memset(out_found, 0, sizeof *out_found);
+    r->storage = storage;
+    r->erased_sector = UINT32_MAX;
+    r->tail_end = UINT64_MAX;
+    if (!geometry_good(storage))
+        return TRIB_EINVAL;
+    struct trib_ring_header h;
+    int rc = scan_headers(r, out_found, &h);
+    if (rc < 0 || !r->open) {
+        r->sector = storage->sector_count - 1; /* so that the first one to open is 0 */
+        return rc;
+    }
+    r->stream = h.stream;
+    r->first_pos = h.first_pos;
+    r->acked_pos = h.acked_pos;
+    r->acked_crc = h.acked_crc;
+    r->start_acked = h.start_acked;
+    r->sector_seq = h.sector_seq;
+    r->seed = h.crc;
+    memcpy(r->dropped, h.dropped, sizeof r->dropped);
+    rc = walk_newest(r, &h, out_found);
+    if (rc < 0)
+        return rc;
+    r->need_base = true;
+    if (trib_format_blank(storage, r->sector, trib_format_area_end(storage), storage->sector_bytes) != 1) {
+        /* Its successor had been opened, and is not there. */
+        out_found->verdict = TRIB_RING_LOST;
+        out_found->lost_count += out_found->lost_count == 0;
+    }
+    uint32_t before;
+    if (trib_ring_find_sector(r, r->sector_seq - 1,
+                              (r->sector + storage->sector_count - 1) % storage->sector_count, &before,
+                              &h) == 0 &&
+        h.sector_seq == r->sector_seq - 1)
+        put_seal(r, before, h.crc); /* the cut came between header and seal */
+    /* A process that was killed leaves what was programmed and never synced: it counts only from here on. */
+    if (storage->sync(storage->context) < 0)
+        return TRIB_EIO;
+    return trib_ring_retail(r);
+}
+
+void trib_ring_boot(struct trib_ring *r, uint32_t boot)
+{
+    r->boot = boot;
+    r->mono_ms = 0;
+    r->ord = 0;
+    r->need_base = true;
+}
+
+int trib_ring_retail(struct trib_ring *r)
+{
+    struct trib_ring_header h;
+    bool below = false, any = false;
+    uint32_t oldest = 0;
+    for (uint32_t i = 0; i < r->storage->sector_count; i++) {
+        if (trib_format_header_read(r->storage, i, &h) != 0 || trib_seq_before(r->sector_seq, h.sector_seq))
+            continue;
+        if (!any || trib_seq_before(h.sector_seq, oldest))
+            oldest = h.sector_seq;
+        any = true;
+        if (h.base_pos <= r->acked_pos && (!below || trib_seq_before(r->tail_seq, h.sector_seq))) {
+            r->tail_seq = h.sector_seq;
+            below = true;
+        }
+    }
+    if (!below)
+        r->tail_seq = any ? oldest : r->sector_seq;
+    r->live_count = 0;
+    uint32_t next_seq = r->sector_seq;
+    r->tail_end = UINT64_MAX;
+    for (uint32_t i = 0; i < r->storage->sector_count; i++) {
+        if (trib_format_header_read(r->storage, i, &h) != 0 || trib_seq_before(r->sector_seq, h.sector_seq) ||
+            trib_seq_before(h.sector_seq, r->tail_seq))
+            continue;
+        r->live_count++;
+        if (h.sector_seq != r->tail_seq && !trib_seq_before(next_seq, h.sector_seq)) {
+            next_seq = h.sector_seq;
+            r->tail_end = h.base_pos;
+        }
+    }
+    return 0;
+}
+
+int trib_ring_ack(struct trib_ring *r, uint64_t pos, bool start_acked)
+{
+    bool back = pos < r->acked_pos;
+    r->acked_pos = pos < r->head_pos ? pos : r->head_pos;
+    r->start_acked = start_acked;
+    if (back && r->acked_saved > r->acked_pos) {
+        r->acked_saved = r->acked_pos;
+        r->acked_crc = 0;
+    }
+    return back || r->acked_pos >= r->tail_end ? trib_ring_retail(r) : 0;
+}
+
+uint32_t trib_ring_free_count(const struct trib_ring *r)
+{
+    return r->storage->sector_count - (r->live_count > 0 ? r->live_count : 1);
+}
+
+/* --- opening a sector --- */
+
+enum claim { CLAIMED = 0, SKIP = 1 };
+
+/* Erases a candidate, if it may go. */
+static int claim(struct trib_ring *r, uint32_t sector, enum trib_ring_room room, uint64_t *out_dropped_to)
+{
+    const struct trib_storage *s = r->storage;
+    struct trib_ring_header h, next;
+    uint32_t at;
+    if (r->erased_sector == sector) {
+        r->erased_sector = UINT32_MAX;
+        return CLAIMED;
+    }
+    if (r->open && trib_format_header_read(s, sector, &h) == 0 &&
+        !trib_seq_before(h.sector_seq, r->tail_seq) && !trib_seq_before(r->sector_seq, h.sector_seq)) {
+        if (room != TRIB_RING_DROP_OLDEST)
+            return TRIB_EFULL;
+        if (trib_ring_find_sector(r, h.sector_seq + 1, (sector + 1) % s->sector_count, &at, &next) == 0) {
+            uint64_t from = h.base_pos > r->acked_pos ? h.base_pos : r->acked_pos;
+            *out_dropped_to = next.base_pos;
+            if (next.base_pos > from)
+                r->dropped[0] += (uint32_t)(next.base_pos - from);
+        }
+    }
+    return s->erase(s->context, sector) < 0 ? SKIP : CLAIMED;
+}
+
+static void fill_header(struct trib_ring *r, const struct trib_ring_start *start, struct trib_ring_header *h)
+{
+    if (start) {
+        uint64_t first = start->first_pos == UINT64_MAX ? r->head_pos + start->lost_count : start->first_pos;
+        uint64_t old_end = first;
+        memset(h, 0, sizeof *h);
+        h->stream = start->stream;
+        h->first_pos = first;
+        h->previous = r->stream;
+        h->previous_next = r->stream ? (old_end >= r->first_pos ? old_end - r->first_pos + 2 : 1) : 0;
+        h->start_reason = start->reason;
+        h->start_boot = start->boot;
+        h->start_mono_ms = start->mono_ms;
+        h->start_ord = start->ord;
+    }
+    h->base_pos = r->head_pos + (start ? start->lost_count : 0);
+    h->sector_seq = r->open ? r->sector_seq + 1 : 1;
+    h->acked_pos = r->acked_pos;
+    h->acked_crc = r->acked_pos == r->acked_saved ? r->acked_crc : 0;
+    h->start_acked = r->start_acked && !(start && h->first_pos <= r->acked_pos);
+    h->generation = r->generation;
+    h->mono_ms = r->mono_ms;
+    h->ord = r->ord;
+    h->boot = r->boot;
+    memcpy(h->dropped, r->dropped, sizeof h->dropped);
+}
+
+static int program_header(const struct trib_ring *r, uint32_t sector, struct trib_ring_header *h)
+{
+    const struct trib_storage *s = r->storage;
+    uint8_t raw[TRIB_FORMAT_UNIT_MAX];
+    struct trib_ring_header back;
+    memset(raw, 0xFF, sizeof raw);
+    trib_format_header_encode(s, h, raw);
+    if (s->program(s->context, sector * s->sector_bytes, raw, trib_format_header_bytes(s)) < 0 ||
+        trib_format_header_read(s, sector, &back) != 0 || back.crc != h->crc)
+        return SKIP;
+    return s->sync(s->context) < 0 ? TRIB_EIO : 0;
+}
+
+static void take_header(struct trib_ring *r, uint32_t sector, const struct trib_ring_header *h)
+{
+    r->stream = h->stream;
+    r->first_pos = h->first_pos;
+    r->head_pos = h->base_pos;
+    r->durable_pos = r->head_pos; /* the header's sync took all before it along */
+    r->need_sync = false;
+    r->start_acked = h->start_acked;
+    r->acked_saved = h->acked_pos;
+    r->acked_crc = h->acked_crc;
+    r->sector = sector;
+    r->sector_seq = h->sector_seq;
+    r->seed = h->crc;
+    r->offset = trib_format_header_bytes(r->storage);
+    r->open = true;
+    r->need_base = false;
+}
+
+int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enum trib_ring_room room,
+                   uint64_t *out_dropped_to)
+{
+    const struct trib_storage *s = r->storage;
+    struct trib_ring_header h;
+    uint32_t old = r->sector, old_seed = r->seed;
+    bool was_open = r->open;
+
+    *out_dropped_to = 0;
+    if (!start && trib_format_header_read(s, r->sector, &h) != 0)
+        return TRIB_EDAMAGED;
+    if (room == TRIB_RING_KEEP_SPARE && trib_ring_free_count(r) < 2)
+        return TRIB_EFULL;
+    for (uint32_t i = 1; i <= s->sector_count - (was_open ? 1u : 0u); i++) {
+        uint32_t sector = (old + i) % s->sector_count;
+        int rc = claim(r, sector, room, out_dropped_to);
+        if (rc == SKIP)
+            continue;
+        if (rc < 0)
+            return rc;
+        fill_header(r, start, &h);
+        rc = program_header(r, sector, &h);
+        if (rc == SKIP)
+            continue; /* a bad sector costs itself only */
+        if (rc < 0)
+            return rc;
+        take_header(r, sector, &h);
+        if (was_open)
+            put_seal(r, old, old_seed);
+        rc = trib_ring_retail(r);
+        if (rc == 0 && was_open && r->context_count > 0)
+            rc = trib_ring_copy_contexts(r, old, old_seed);
+        return rc;
+    }
+    return TRIB_EIO;
+}
+
+int trib_ring_erase_ahead(struct trib_ring *r)
+{
+    const struct trib_storage *s = r->storage;
+    uint32_t sector = (r->sector + 1) % s->sector_count;
+    uint64_t dropped;
+    if (!r->open || r->erased_sector != UINT32_MAX || r->offset < s->sector_bytes / 2)
+        return 0;
+    int rc = claim(r, sector, TRIB_RING_USE_SPARE, &dropped);
+    if (rc != CLAIMED)
+        return 0; /* full, or bad: the next open decides */
+    rc = s->sync(s->context);
+    if (rc == 0)
+        r->erased_sector = sector;
+    return rc < 0 ? TRIB_EIO : 0;
+}

@@ -1,0 +1,296 @@
+/* Reading: records, damage, sectors in order, streams. */
+#include <string.h>
+
+#include "journal/journal.h"
+
+bool trib_seq_before(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) < 0;
+}
+
+void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_storage *s, uint32_t sector,
+                         const struct trib_ring_header *h)
+{
+    c->pos = h->base_pos;
+    c->mono_ms = h->mono_ms;
+    c->boot = h->boot;
+    c->ord = h->ord;
+    c->sector = sector;
+    c->sector_seq = h->sector_seq;
+    c->offset = trib_format_header_bytes(s);
+    c->seed = h->crc;
+}
+
+int trib_ring_find_sector(const struct trib_ring *r, uint32_t seq, uint32_t hint, uint32_t *out_sector,
+                          struct trib_ring_header *out)
+{
+    struct trib_ring_header h;
+    if (hint < r->storage->sector_count && trib_format_header_read(r->storage, hint, &h) == 0 &&
+        h.sector_seq == seq) {
+        *out_sector = hint;
+        *out = h;
+        return 0;
+    }
+    bool found = false;
+    for (uint32_t i = 0; i < r->storage->sector_count; i++) {
+        if (trib_format_header_read(r->storage, i, &h) != 0 || trib_seq_before(h.sector_seq, seq))
+            continue;
+        if (found && !trib_seq_before(h.sector_seq, out->sector_seq))
+            continue;
+        found = true;
+        *out_sector = i;
+        *out = h;
+    }
+    return found ? 0 : TRIB_EAGAIN;
+}
+
+/* The next BASE at or after an offset: the only kind that stands at a unit's start and needs nothing before it. */
+static uint32_t find_base(const struct trib_storage *s, uint32_t sector, uint32_t from, uint32_t limit,
+                          uint32_t seed)
+{
+    uint8_t piece[64];
+    struct trib_raw_record raw;
+    uint32_t at = trib_format_align(s, from);
+    while (at + 6 <= limit) {
+        uint32_t n = limit - at < sizeof piece ? limit - at : (uint32_t)sizeof piece;
+        if (s->read(s->context, sector * s->sector_bytes + at, piece, n) < 0)
+            return limit;
+        uint32_t i = 0;
+        for (; i + 2 <= n; i += s->program_bytes)
+            if (piece[i + 1] == TRIB_RECORD_BASE &&
+                trib_format_record_read(s, sector, at + i, limit, seed, &raw) == 0)
+                return at + i;
+        at += i;
+    }
+    return limit;
+}
+
+static bool parse_event(const struct trib_raw_record *raw, struct trib_bytes *b, struct trib_ring_cursor *c,
+                        uint32_t base, struct trib_ring_record *out)
+{
+    uint64_t context = trib_bytes_varint(b);
+    c->mono_ms += trib_bytes_varint(b);
+    c->ord += context & 1 ? (uint32_t)trib_bytes_varint(b) : 1;
+    out->context = context >> 1 ? base + (uint32_t)(context >> 1) : UINT32_MAX;
+    out->pos = c->pos++;
+    out->mono_ms = c->mono_ms;
+    out->ord = c->ord;
+    out->boot = c->boot;
+    out->data = base + raw->body + b->pos;
+    out->data_bytes = raw->body_bytes - b->pos;
+    return !b->error;
+}
+
+static void parse_ack(struct trib_bytes *b, struct trib_ring_record *out)
+{
+    out->acked = trib_bytes_varint(b);
+    out->acked_crc = trib_bytes_u32(b);
+    out->start_acked = trib_bytes_u8(b) & TRIB_FORMAT_START_ACKED;
+}
+
+/* False: the record is well-formed for its CRC, and yet makes no sense. */
+static bool parse(const struct trib_storage *s, const struct trib_raw_record *raw, struct trib_ring_cursor *c,
+                  struct trib_ring_record *out)
+{
+    uint32_t base = c->sector * s->sector_bytes;
+    struct trib_bytes b = {raw->head, raw->body_bytes < sizeof raw->head ? raw->body_bytes : sizeof raw->head,
+                           1, false};
+    uint64_t pos;
+
+    memset(out, 0, sizeof *out);
+    out->kind = raw->head[0];
+    out->address = base + raw->body;
+    out->bytes = raw->body_bytes;
+    out->pos = c->pos;
+    out->boot = c->boot;
+    switch (out->kind) {
+    case TRIB_RECORD_BASE:
+        pos = trib_bytes_varint(&b);
+        if (b.error || pos < c->pos)
+            return false;
+        c->pos = out->pos = pos;
+        c->boot = out->boot = (uint32_t)trib_bytes_varint(&b);
+        c->mono_ms = out->mono_ms = trib_bytes_varint(&b);
+        c->ord = out->ord = (uint32_t)trib_bytes_varint(&b);
+        parse_ack(&b, out);
+        break;
+    case TRIB_RECORD_CONTEXT:
+        out->ref = (uint32_t)trib_bytes_varint(&b);
+        out->session = trib_bytes_u64(&b);
+        break;
+    case TRIB_RECORD_END:
+        out->context = base + (uint32_t)trib_bytes_varint(&b);
+        break;
+    case TRIB_RECORD_DROP:
+        out->count = trib_bytes_varint(&b);
+        out->drop_class = trib_bytes_u8(&b);
+        out->drop_reason = trib_bytes_u8(&b);
+        if (out->count == 0 || out->count > UINT64_MAX / 2)
+            return false;
+        c->pos += out->count;
+        break;
+    case TRIB_RECORD_STATE:
+        out->data = base + raw->body + 1;
+        out->data_bytes = raw->body_bytes - 1;
+        break;
+    case TRIB_RECORD_ACK:
+        parse_ack(&b, out);
+        break;
+    default:
+        return parse_event(raw, &b, c, base, out);
+    }
+    return !b.error;
+}
+
+int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_cursor *c, uint32_t limit,
+                             struct trib_ring_record *out)
+{
+    struct trib_raw_record raw;
+    while (c->offset < limit) {
+        int rc = trib_format_record_read(s, c->sector, c->offset, limit, c->seed, &raw);
+        if (rc == 0) {
+            struct trib_ring_cursor next = *c;
+            if (parse(s, &raw, &next, out)) {
+                *c = next;
+                c->offset = raw.end;
+                return 1;
+            }
+        }
+        if (rc == TRIB_EAGAIN && raw.head[0] == 0 && c->offset != trib_format_align(s, c->offset)) {
+            c->offset = trib_format_align(s, c->offset);
+            continue;
+        }
+        uint32_t base = find_base(s, c->sector, c->offset + 1, limit, c->seed);
+        if (base >= limit)
+            return 0;
+        c->offset = base;
+    }
+    return 0;
+}
+
+int trib_ring_next(const struct trib_ring *r, struct trib_ring_cursor *c, struct trib_ring_record *out)
+{
+    for (;;) {
+        bool active = c->sector_seq == r->sector_seq;
+        uint32_t limit = active ? r->offset : trib_format_area_end(r->storage);
+        int rc = trib_ring_next_in_sector(r->storage, c, limit, out);
+        if (rc != 0 || active)
+            return rc;
+        struct trib_ring_header h;
+        uint32_t sector;
+        rc = trib_ring_find_sector(r, c->sector_seq + 1, (c->sector + 1) % r->storage->sector_count, &sector,
+                                   &h);
+        if (rc < 0 || trib_seq_before(r->sector_seq, h.sector_seq))
+            return 0;
+        trib_ring_cursor_at(c, r->storage, sector, &h);
+    }
+}
+
+/* The sector whose base is the highest not above pos, or the oldest one. */
+static int sector_of(const struct trib_ring *r, uint64_t pos, uint32_t *out_sector,
+                     struct trib_ring_header *out)
+{
+    struct trib_ring_header h;
+    bool found = false;
+    for (uint32_t i = 0; i < r->storage->sector_count; i++) {
+        if (trib_format_header_read(r->storage, i, &h) != 0 || trib_seq_before(r->sector_seq, h.sector_seq))
+            continue;
+        bool better = !found;
+        if (found && h.base_pos <= pos)
+            better = out->base_pos > pos || trib_seq_before(out->sector_seq, h.sector_seq);
+        else if (found)
+            better = out->base_pos > pos && trib_seq_before(h.sector_seq, out->sector_seq);
+        if (better) {
+            found = true;
+            *out_sector = i;
+            *out = h;
+        }
+    }
+    return found ? 0 : TRIB_EIO;
+}
+
+int trib_ring_seek(const struct trib_ring *r, uint64_t pos, struct trib_ring_cursor *out)
+{
+    struct trib_ring_header h;
+    uint32_t sector;
+    int rc = sector_of(r, pos, &sector, &h);
+    if (rc < 0)
+        return rc;
+    struct trib_ring_cursor c;
+    struct trib_ring_record record;
+    trib_ring_cursor_at(&c, r->storage, sector, &h);
+    do {
+        *out = c;
+        rc = trib_ring_next(r, &c, &record);
+    } while (rc > 0 && c.pos <= pos);
+    return rc < 0 ? rc : 0;
+}
+
+int trib_ring_oldest(const struct trib_ring *r, uint64_t *out_pos)
+{
+    struct trib_ring_header h;
+    uint32_t sector;
+    int rc = sector_of(r, 0, &sector, &h);
+    if (rc == 0)
+        *out_pos = h.base_pos;
+    return rc;
+}
+
+int trib_ring_context(const struct trib_ring *r, uint32_t address, uint32_t seed,
+                      struct trib_ring_context *out)
+{
+    const struct trib_storage *s = r->storage;
+    uint32_t sector = address / s->sector_bytes, offset = address % s->sector_bytes;
+    struct trib_raw_record raw;
+    if (sector >= s->sector_count ||
+        trib_format_record_read(s, sector, offset, trib_format_area_end(s), seed, &raw) != 0 ||
+        raw.head[0] != TRIB_RECORD_CONTEXT)
+        return TRIB_EDAMAGED;
+    struct trib_bytes b = {raw.head, raw.body_bytes < sizeof raw.head ? raw.body_bytes : sizeof raw.head, 1,
+                           false};
+    (void)trib_bytes_varint(&b);
+    out->session = trib_bytes_u64(&b);
+    out->content_len = trib_bytes_u8(&b);
+    if (b.error || b.pos + out->content_len > raw.body_bytes)
+        return TRIB_EDAMAGED;
+    out->content = sector * s->sector_bytes + raw.body + b.pos;
+    out->user = out->content + out->content_len;
+    out->user_len = raw.body_bytes - b.pos - out->content_len;
+    return 0;
+}
+
+/* Which header speaks for pos: the newest whose stream begins at or below it. The end is where the next one begins. */
+int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_stream,
+                        uint64_t *out_first_pos, uint64_t *out_end, struct trib_ring_header *out_header)
+{
+    struct trib_ring_header h;
+    bool current = pos >= r->first_pos, found = false;
+    uint32_t best_seq = 0;
+    uint64_t end = UINT64_MAX;
+    if (current && !out_header) {
+        *out_stream = r->stream;
+        *out_first_pos = r->first_pos;
+        *out_end = UINT64_MAX;
+        return 0;
+    }
+    for (uint32_t i = 0; i < r->storage->sector_count; i++) {
+        if (trib_format_header_read(r->storage, i, &h) != 0 || trib_seq_before(r->sector_seq, h.sector_seq))
+            continue;
+        if (h.first_pos > pos) {
+            end = h.first_pos < end ? h.first_pos : end;
+            continue;
+        }
+        if (found && trib_seq_before(h.sector_seq, best_seq))
+            continue;
+        found = true;
+        best_seq = h.sector_seq;
+        *out_stream = h.stream;
+        *out_first_pos = h.first_pos;
+        if (out_header)
+            *out_header = h;
+    }
+    if (!found)
+        return TRIB_EDAMAGED;
+    *out_end = *out_stream == r->stream ? UINT64_MAX : end;
+    return 0;
+}
