@@ -1,0 +1,315 @@
+#include <string.h>
+
+#include "client/client_internal.h"
+
+#define ACK_SAVE_MS 60000u
+#define NEXT_MAX_MS 60000u
+#define DURABLE_WINDOW_MS 1000u
+#define LINGER_MS 1000u
+
+void trib_client_lock(const struct trib_client *client)
+{
+    if (client->config->lock.lock)
+        client->config->lock.lock(client->config->lock.context);
+}
+
+void trib_client_unlock(const struct trib_client *client)
+{
+    if (client->config->lock.unlock)
+        client->config->lock.unlock(client->config->lock.context);
+}
+
+uint64_t trib_client_now(const struct trib_client *client)
+{
+    return client->config->clock.mono_ms(client->config->clock.context);
+}
+
+static void log_text(const struct trib_config *config, enum trib_log_level level, const char *text)
+{
+    if (config->log.write)
+        config->log.write(config->log.context, level, text);
+}
+
+void trib_client_log(const struct trib_client *client, enum trib_log_level level, const char *text)
+{
+    log_text(client->config, level, text);
+}
+
+static const char *what_is_wrong(const struct trib_config *c)
+{
+    size_t device = c->device_id ? strlen(c->device_id) : 0;
+    if (device == 0 || device > TRIB_WIRE_DEVICE_BYTES_MAX)
+        return "config.device_id: 1 to 64 bytes";
+    if (!c->host || c->host[0] == 0)
+        return "config.host is missing";
+    if (!c->net.connect || !c->net.send || !c->net.receive || !c->net.close)
+        return "config.net: all four calls are needed";
+    if (!c->clock.mono_ms)
+        return "config.clock.mono_ms is missing";
+    if (!c->entropy.fill)
+        return "config.entropy.fill is missing";
+    if (!c->lock.lock != !c->lock.unlock)
+        return "config.lock: both calls or none";
+    if (!c->staging || c->staging_bytes < 512 || c->staging_bytes > UINT32_MAX)
+        return "config.staging: at least 512 bytes";
+    if (!c->transmit || c->transmit_bytes < 1024)
+        return "config.transmit: at least 1024 bytes";
+    if (!c->receive || c->receive_bytes < 1024)
+        return "config.receive: at least 1024 bytes";
+    return NULL;
+}
+
+static int mount(struct trib_client *client, struct trib_ring_found found[TRIB_LANE_COUNT])
+{
+    const struct trib_config *config = client->config;
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        int rc =
+            trib_lane_mount(&client->lanes[lane], (enum trib_lane)lane, &config->storage[lane], &found[lane]);
+        if (rc == TRIB_EINVAL)
+            log_text(config, TRIB_LOG_ERROR,
+                     lane == TRIB_LANE_VITAL ? "config.storage[vital]: geometry or calls are not allowed"
+                                             : "config.storage[routine]: geometry or calls are not allowed");
+        if (rc < 0)
+            return rc;
+        client->boot = found[lane].boot > client->boot ? found[lane].boot : client->boot;
+        client->damaged += found[lane].damaged;
+    }
+    client->boot++;
+    return client->lanes[TRIB_LANE_VITAL].ring.open ? trib_client_state_load(client) : 0;
+}
+
+/* A stream where there is none, or none that may be trusted. */
+static int begin_streams(struct trib_client *client, const struct trib_ring_found found[TRIB_LANE_COUNT])
+{
+    bool first = found[0].verdict == TRIB_RING_BLANK && found[1].verdict == TRIB_RING_BLANK;
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        trib_ring_boot(&client->lanes[lane].ring, client->boot);
+        if (found[lane].verdict == TRIB_RING_GOOD)
+            continue;
+        if (!first)
+            trib_client_log(client, TRIB_LOG_WARNING,
+                            "a lane's journal is lost or damaged: a new stream begins");
+        int rc = trib_client_new_stream(client, (enum trib_lane)lane,
+                                        first ? TRIB_START_REASON_FIRST : TRIB_START_REASON_LOST, UINT64_MAX,
+                                        found[lane].lost_count);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void start_uplink(struct trib_client *client)
+{
+    const struct trib_config *config = client->config;
+    struct trib_uplink_config uplink = {
+        .host = config->host,
+        .port = config->port,
+        .path = config->path ? config->path : "/v1",
+        .token = config->token,
+        .net = config->net,
+        .entropy = config->entropy,
+        .log = config->log,
+        .transmit = config->transmit,
+        .transmit_bytes = config->transmit_bytes,
+        .receive = config->receive,
+        .receive_bytes = config->receive_bytes,
+        .backoff_min_ms = config->backoff_min_ms ? config->backoff_min_ms : 1000,
+        .backoff_max_ms = config->backoff_max_ms ? config->backoff_max_ms : 60000,
+    };
+    trib_client_source(client, &uplink.source);
+    trib_uplink_init(&client->uplink, &uplink);
+}
+
+int trib_init(struct trib_client *client, const struct trib_config *config)
+{
+    struct trib_ring_found found[TRIB_LANE_COUNT];
+    uint8_t random[8];
+    const char *wrong = what_is_wrong(config);
+    memset(client, 0, sizeof *client);
+    if (wrong) {
+        log_text(config, TRIB_LOG_ERROR, wrong);
+        return TRIB_EINVAL;
+    }
+    client->config = config;
+    client->staging.buffer = config->staging;
+    client->staging.capacity = (uint32_t)config->staging_bytes;
+    client->unsent_at_ms = UINT64_MAX;
+    client->ack_saved_ms = trib_client_now(client);
+    if (config->entropy.fill(config->entropy.context, random, sizeof random) < 0)
+        return TRIB_EIO;
+    /* The upper half stays below 2^63, so that seed + ref never comes to 0. */
+    client->session_seed = trib_get_u64(random) >> 1 | 1;
+    int rc = mount(client, found);
+    if (rc == 0)
+        rc = begin_streams(client, found);
+    if (rc < 0)
+        return rc;
+    trib_client_budget(client);
+    start_uplink(client);
+    return 0;
+}
+
+static enum trib_state state_of(enum trib_uplink_phase phase)
+{
+    switch (phase) {
+    case TRIB_UPLINK_CONNECT:
+    case TRIB_UPLINK_UPGRADE:
+    case TRIB_UPLINK_HELLO:
+        return TRIB_STATE_CONNECTING;
+    case TRIB_UPLINK_STREAM:
+        return TRIB_STATE_ONLINE;
+    case TRIB_UPLINK_REFUSED:
+        return TRIB_STATE_REFUSED;
+    case TRIB_UPLINK_IDLE:
+        break;
+    }
+    return TRIB_STATE_OFFLINE;
+}
+
+static void tell_state(struct trib_client *client, int error)
+{
+    const struct trib_callbacks *callbacks = &client->config->callbacks;
+    enum trib_state state = state_of(trib_uplink_get_phase(&client->uplink));
+    if (state == (enum trib_state)client->state)
+        return;
+    client->state = (uint8_t)state;
+    if (callbacks->state)
+        callbacks->state(callbacks->context, state, error);
+}
+
+static uint32_t left(uint64_t since_ms, uint32_t span_ms, uint64_t now_ms)
+{
+    uint64_t gone = now_ms > since_ms ? now_ms - since_ms : 0;
+    return gone < span_ms ? span_ms - (uint32_t)gone : 0;
+}
+
+/* Journals if something is due; else *in_out_next_ms says when. */
+static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_next_ms)
+{
+    const struct trib_config *config = client->config;
+    uint32_t window = config->durable_window_ms ? config->durable_window_ms : DURABLE_WINDOW_MS;
+    int rc = 0;
+    trib_client_lock(client);
+    bool staged = client->staging.head > 0;
+    bool due = client->staging.vital_cost > 0 || client->staging.head > client->staging.capacity / 2;
+    uint32_t wait = left(client->staged_at_ms, window, now);
+    trib_client_unlock(client);
+    if (client->state_due || due || (staged && wait == 0) || client->retry_drain)
+        rc = trib_client_drain(client);
+    else if (staged && wait < *in_out_next_ms)
+        *in_out_next_ms = wait;
+    client->retry_drain = rc < 0;
+    if (left(client->ack_saved_ms, ACK_SAVE_MS, now) == 0) {
+        int saved = trib_client_save_acks(client);
+        rc = rc ? rc : saved;
+        client->ack_saved_ms = now;
+    }
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        int ahead = trib_ring_erase_ahead(&client->lanes[lane].ring);
+        rc = rc ? rc : ahead;
+    }
+    return rc;
+}
+
+static void note_pending(struct trib_client *client, uint64_t now, uint32_t *in_out_next_ms)
+{
+    uint32_t linger = client->config->linger_ms ? client->config->linger_ms : LINGER_MS;
+    if (trib_lane_pending(&client->lanes[TRIB_LANE_ROUTINE])) {
+        if (client->unsent_at_ms == UINT64_MAX)
+            client->unsent_at_ms = now;
+        uint32_t wait = left(client->unsent_at_ms, linger, now);
+        if (wait > 0 && wait < *in_out_next_ms)
+            *in_out_next_ms = wait;
+    }
+    if (trib_lane_pending(&client->lanes[TRIB_LANE_ROUTINE]) ||
+        trib_lane_pending(&client->lanes[TRIB_LANE_VITAL]))
+        trib_uplink_wake(&client->uplink);
+}
+
+int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
+{
+    uint64_t now = trib_client_now(client);
+    uint32_t next = NEXT_MAX_MS, uplink_next = NEXT_MAX_MS;
+    if (client->shut) {
+        *out_next_ms = next;
+        return 0;
+    }
+    trib_client_tick_sessions(client, now, &next);
+    int rc = journal(client, now, &next);
+    note_pending(client, now, &next);
+    int error = trib_uplink_poll(&client->uplink, now, &uplink_next);
+    tell_state(client, error);
+    *out_next_ms = uplink_next < next ? uplink_next : next;
+    return rc;
+}
+
+static bool all_acked(const struct trib_client *client)
+{
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        if (trib_lane_waiting(&client->lanes[lane]) > 0 || !client->lanes[lane].ring.start_acked)
+            return false;
+    return true;
+}
+
+int trib_flush(struct trib_client *client, uint32_t budget_ms)
+{
+    uint64_t began = trib_client_now(client);
+    uint32_t next;
+    int rc = trib_client_drain(client);
+    if (rc < 0 || budget_ms == 0)
+        return rc;
+    client->hurry = true;
+    while (!all_acked(client) && trib_client_now(client) - began < budget_ms) {
+        rc = trib_poll(client, &next);
+        if (rc < 0)
+            break;
+    }
+    client->hurry = false;
+    return rc < 0 ? rc : all_acked(client) ? 0 : TRIB_ETIMEOUT;
+}
+
+int trib_shutdown(struct trib_client *client, uint32_t budget_ms)
+{
+    if (client->shut)
+        return 0;
+    while (client->sessions)
+        (void)trib_session_end(client->sessions, TRIB_REASON_QUIT);
+    int rc = trib_flush(client, budget_ms);
+    int saved = trib_client_save_acks(client);
+    trib_uplink_close(&client->uplink, trib_client_now(client));
+    tell_state(client, 0);
+    trib_client_lock(client);
+    client->shut = true;
+    trib_client_unlock(client);
+    return rc ? rc : saved;
+}
+
+void trib_get_stats(const struct trib_client *client, struct trib_stats *out)
+{
+    memset(out, 0, sizeof *out);
+    trib_client_lock(client);
+    out->recorded = client->recorded;
+    out->refused = client->refused;
+    trib_client_unlock(client);
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        const struct trib_lane_state *state = &client->lanes[lane];
+        out->durable[lane] = trib_lane_durable_seq(state);
+        out->acked[lane] = trib_lane_acked_seq(state);
+        out->waiting += trib_lane_waiting(state);
+        out->dropped += state->ring.dropped[0];
+    }
+    out->sent = client->sent;
+    out->rejected = client->rejected;
+    out->connects = client->connects;
+    out->damaged = client->damaged;
+}
+
+enum trib_state trib_get_state(const struct trib_client *client)
+{
+    return state_of(trib_uplink_get_phase(&client->uplink));
+}
+
+uint64_t trib_durable_seq(const struct trib_client *client, enum trib_lane lane)
+{
+    return (unsigned)lane < TRIB_LANE_COUNT ? trib_lane_durable_seq(&client->lanes[lane]) : 0;
+}

@@ -1,0 +1,76 @@
+/* What the files of the client share. The order of a call: record.c stages, drain.c journals, batch.c sends. */
+#ifndef TRIB_CLIENT_INTERNAL_H
+#define TRIB_CLIENT_INTERNAL_H
+
+#include "lane/lane.h"
+#include "tributary/tributary.h"
+#include "uplink/uplink.h"
+
+enum trib_staged_kind { TRIB_STAGED_CONTEXT = 0xC1, TRIB_STAGED_END = 0xC2 }; /* below: event types */
+
+#define TRIB_STAGED_BOTH TRIB_LANE_COUNT
+
+struct trib_staged {
+    uint64_t mono_ms;
+    uint32_t ref;
+    uint32_t ord;
+    uint16_t bytes; /* head and payload */
+    uint8_t kind;
+    uint8_t lane; /* or TRIB_STAGED_BOTH */
+};
+
+struct trib_part {
+    const void *data;
+    size_t bytes;
+};
+
+void trib_client_lock(const struct trib_client *client);
+void trib_client_unlock(const struct trib_client *client);
+uint64_t trib_client_now(const struct trib_client *client);
+void trib_client_log(const struct trib_client *client, enum trib_log_level level, const char *text);
+
+/* --- staging.c; the lock is held, except where it says so --- */
+
+/* Takes an event: gives it ord and a time that does not go back. TRIB_EFULL, TRIB_ESTOPPED, TRIB_ESPACE: larger than
+ * any sector or message can hold. */
+int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane lane, uint32_t ref,
+                     uint64_t now_ms, const struct trib_part *parts, size_t count);
+int trib_stage_context(struct trib_client *client, uint32_t ref, const struct trib_part *parts, size_t count);
+/* Bytes that the next events need at most must be there, so that a session's start is taken whole or not at all. */
+bool trib_stage_has_room(const struct trib_client *client, size_t vital_bytes, size_t records);
+int trib_stage_end(struct trib_client *client, uint32_t ref);
+/* The record at an offset and its payload. Without the lock, from poll. */
+const uint8_t *trib_staged_at(const struct trib_staging *staging, uint32_t offset, struct trib_staged *out);
+/* Moves what is not drained down. */
+void trib_staging_release(struct trib_client *client);
+
+/* --- drain.c --- */
+
+/* Journals all that is staged now. TRIB_EIO. */
+int trib_client_drain(struct trib_client *client);
+/* Recomputes what the vital lane has room for. */
+void trib_client_budget(struct trib_client *client);
+/* Persists both ack cursors, where they moved. */
+int trib_client_save_acks(struct trib_client *client);
+
+/* --- journaled.c: what the client keeps in the vital lane across boots --- */
+
+#define TRIB_STATE_BYTES 200
+uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t item_version,
+                                  uint8_t out[TRIB_STATE_BYTES]);
+int trib_client_state_load(struct trib_client *client);
+void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor *anchor);
+
+/* --- source.c, batch.c --- */
+
+void trib_client_source(struct trib_client *client, struct trib_uplink_source *out);
+int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
+                      uint64_t *out_events);
+/* New random stream id. */
+int trib_client_new_stream(struct trib_client *client, enum trib_lane lane, enum trib_enum_value reason,
+                           uint64_t first_pos, uint64_t lost_count);
+
+/* --- session.c --- */
+void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms);
+
+#endif

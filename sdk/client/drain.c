@@ -1,0 +1,198 @@
+/* From staging into the rings. */
+#include <string.h>
+
+#include "client/client_internal.h"
+
+#define ATTEMPTS 4
+#define SECTOR_RESERVE 320u /* of a fresh sector, for what the journal itself writes */
+
+void trib_client_budget(struct trib_client *client)
+{
+    const struct trib_ring *r = &client->lanes[TRIB_LANE_VITAL].ring;
+    const struct trib_storage *s = r->storage;
+    uint32_t end = trib_format_area_end(s), budget = 0;
+    uint32_t base = r->need_base ? TRIB_FORMAT_BASE_MAX : 0;
+    if (r->offset + base < end)
+        budget = end - r->offset - base;
+    /* One free sector stays spare. Of the others only half is promised: records do not fill them to the brim. */
+    uint32_t area = end - trib_format_header_bytes(s);
+    uint32_t each = area > 2 * SECTOR_RESERVE ? (area - SECTOR_RESERVE) / 2 : area / 4;
+    uint32_t free_count = trib_ring_free_count(r);
+    for (uint32_t i = 1; i < free_count && budget < 65536; i++)
+        budget += each;
+    trib_client_lock(client);
+    client->vital_budget = budget;
+    trib_client_unlock(client);
+}
+
+/* Puts one staged record. TRIB_ESPACE, TRIB_EAGAIN: commit first. */
+static int put_staged(struct trib_client *client, struct trib_ring_writer *w, const struct trib_staged *head,
+                      const uint8_t *payload)
+{
+    uint32_t bytes = head->bytes - (uint32_t)sizeof *head;
+    if (head->kind == TRIB_STAGED_CONTEXT) {
+        const char *content = (const char *)payload + 1;
+        return trib_ring_put_context(w, head->ref, client->session_seed + head->ref, content, payload[0],
+                                     content + payload[0], bytes - 1 - payload[0]);
+    }
+    if (head->kind == TRIB_STAGED_END)
+        return trib_ring_put_end(w, head->ref);
+    return trib_ring_put_event(w, head->kind, head->ref, head->mono_ms, head->ord, payload, bytes);
+}
+
+/* Done already: an event by its ord; a context or end if something that came after it is in the ring. */
+static bool was_done(const struct trib_ring_writer *w, const struct trib_staged *head)
+{
+    return head->kind >= TRIB_STAGED_CONTEXT ? w->ord > head->ord : w->ord >= head->ord;
+}
+
+/* The state stands before the events of its group: what they add to the item version is not in it yet. */
+static int put_state(struct trib_client *client, struct trib_ring_writer *w)
+{
+    const struct trib_staging *s = &client->staging;
+    uint8_t state[TRIB_STATE_BYTES];
+    uint32_t staged = 0;
+    trib_client_lock(client);
+    for (uint32_t at = s->tail[TRIB_LANE_VITAL]; at < s->head;) {
+        struct trib_staged head;
+        (void)trib_staged_at(s, at, &head);
+        staged += head.ord > w->ord &&
+                  (head.kind == TRIB_EVENT_FAVOURITE_ADD || head.kind == TRIB_EVENT_FAVOURITE_REMOVE);
+        at += head.bytes;
+    }
+    uint32_t version = client->item_version - staged;
+    trib_client_unlock(client);
+    return trib_ring_put_state(w, state, trib_client_state_encode(client, version, state));
+}
+
+/* One group: as much as fits. TRIB_ESPACE: the sector is full; TRIB_EAGAIN: go on with another group. */
+static int put_group(struct trib_client *client, enum trib_lane lane, uint32_t to, bool fresh,
+                     bool *in_out_state, bool *out_empty)
+{
+    struct trib_ring_writer w;
+    uint32_t from = client->staging.tail[lane], at = from;
+    int rc = 0;
+    trib_ring_begin(&w, &client->lanes[lane].ring);
+    if (*in_out_state)
+        rc = put_state(client, &w);
+    if (rc == TRIB_ESPACE && fresh) {
+        *in_out_state = false; /* sectors too small for it: anchors then last until the next boot only */
+        rc = 0;
+    }
+    bool with_state = *in_out_state && rc == 0;
+    while (rc == 0 && at < to) {
+        struct trib_staged head;
+        const uint8_t *payload = trib_staged_at(&client->staging, at, &head);
+        if ((head.lane == lane || head.lane == TRIB_STAGED_BOTH) && !was_done(&w, &head))
+            rc = put_staged(client, &w, &head, payload);
+        if (rc == 0)
+            at += head.bytes;
+    }
+    *out_empty = at == from && !with_state;
+    int committed = trib_ring_commit(&w);
+    if (committed < 0 && committed != TRIB_ESPACE)
+        return committed;
+    if (with_state)
+        *in_out_state = false;
+    client->staging.tail[lane] = at;
+    return rc;
+}
+
+/* The sector is full: open the next. Accepted events may use the spare one; the routine lane drops its oldest. */
+static int next_sector(struct trib_client *client, enum trib_lane lane, bool *out_state)
+{
+    struct trib_lane_state *state = &client->lanes[lane];
+    int rc =
+        trib_lane_open(state, NULL, lane == TRIB_LANE_ROUTINE ? TRIB_RING_DROP_OLDEST : TRIB_RING_USE_SPARE);
+    if (rc == 0 && lane == TRIB_LANE_VITAL)
+        *out_state = true;
+    return rc;
+}
+
+/* An event that was taken and has no place after all (bad sectors): its loss is declared where there is room. */
+static int skip_event(struct trib_client *client, enum trib_lane lane, uint32_t *in_out_at)
+{
+    struct trib_ring_writer w;
+    struct trib_staged head;
+    (void)trib_staged_at(&client->staging, *in_out_at, &head);
+    *in_out_at += head.bytes;
+    if (head.kind >= TRIB_STAGED_CONTEXT || (head.lane != lane && head.lane != TRIB_STAGED_BOTH))
+        return 0;
+    trib_client_log(client, TRIB_LOG_ERROR, "a lane has no room left for an accepted event");
+    trib_ring_begin(&w, &client->lanes[lane].ring);
+    int rc = trib_ring_put_drop(&w, 1, lane == TRIB_LANE_VITAL ? TRIB_DROP_VITAL : TRIB_DROP_ROUTINE,
+                                TRIB_DROP_OVERFLOW);
+    int committed = trib_ring_commit(&w);
+    return rc == TRIB_ESPACE ? 0 : committed;
+}
+
+static int drain_lane(struct trib_client *client, enum trib_lane lane, uint32_t to)
+{
+    struct trib_staging *s = &client->staging;
+    bool state = lane == TRIB_LANE_VITAL && client->state_due, fresh = false;
+    int attempts = 0;
+    for (;;) {
+        bool empty = false;
+        int rc = put_group(client, lane, to, fresh, &state, &empty);
+        if (rc == 0)
+            break;
+        if (rc == TRIB_EAGAIN)
+            continue;
+        if (rc == TRIB_EDAMAGED && ++attempts < ATTEMPTS) {
+            fresh = false;
+            continue;
+        }
+        if (rc != TRIB_ESPACE)
+            return rc == TRIB_EDAMAGED ? TRIB_EIO : rc;
+        if (empty && fresh) {
+            rc = skip_event(client, lane, &s->tail[lane]);
+        } else {
+            rc = next_sector(client, lane, &state);
+            fresh = rc == 0;
+            if (rc == TRIB_EFULL && s->tail[lane] == to)
+                break; /* only the state had no place */
+            if (rc == TRIB_EFULL)
+                rc = skip_event(client, lane, &s->tail[lane]);
+        }
+        if (rc < 0)
+            return rc;
+    }
+    if (lane == TRIB_LANE_VITAL)
+        client->state_due = state;
+    return 0;
+}
+
+int trib_client_drain(struct trib_client *client)
+{
+    int result = 0;
+    trib_client_lock(client);
+    uint32_t to = client->staging.head;
+    trib_client_unlock(client);
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        int rc = drain_lane(client, (enum trib_lane)lane, to);
+        result = result ? result : rc;
+    }
+    trib_client_lock(client);
+    trib_staging_release(client);
+    trib_client_unlock(client);
+    trib_client_budget(client);
+    return result;
+}
+
+int trib_client_save_acks(struct trib_client *client)
+{
+    int result = 0;
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        struct trib_ring *r = &client->lanes[lane].ring;
+        struct trib_ring_writer w;
+        if (r->acked_saved == r->acked_pos)
+            continue;
+        uint32_t crc = trib_lane_acked_crc(&client->lanes[lane]);
+        trib_ring_begin(&w, r);
+        int rc = trib_ring_put_ack(&w, crc);
+        int committed = trib_ring_commit(&w);
+        if (rc != TRIB_ESPACE && committed < 0) /* with no room, the next sector's header will say it */
+            result = committed;
+    }
+    return result == TRIB_EDAMAGED ? 0 : result;
+}

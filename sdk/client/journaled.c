@@ -1,0 +1,95 @@
+/* What the client keeps across boots: item version, who acked last, time anchors. One STATE record in the vital lane,
+ * written anew into each sector and whenever it changed. */
+#include <string.h>
+
+#include "client/client_internal.h"
+
+uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t item_version,
+                                  uint8_t out[TRIB_STATE_BYTES])
+{
+    uint32_t n = 0;
+    n += trib_put_varint(out + n, item_version);
+    n += trib_put_varint(out + n, client->config_version);
+    n += trib_put_varint(out + n, client->acked_epoch);
+    out[n++] = client->gateway_len;
+    memcpy(out + n, client->gateway, client->gateway_len);
+    n += client->gateway_len;
+    for (unsigned i = 0; i < TRIB_ANCHORS; i++) {
+        const struct trib_anchor *a = &client->anchors[i];
+        if (a->boot == 0)
+            continue;
+        n += trib_put_varint(out + n, a->boot);
+        n += trib_put_varint(out + n, a->mono_ms);
+        n += trib_put_varint(out + n, a->utc_ms);
+        n += trib_put_varint(out + n, a->uncertainty_ms);
+    }
+    return n;
+}
+
+static void decode(struct trib_client *client, const uint8_t *data, uint32_t length)
+{
+    struct trib_bytes b = {data, length, 0, false};
+    uint32_t version = (uint32_t)trib_bytes_varint(&b);
+    uint32_t config = (uint32_t)trib_bytes_varint(&b);
+    uint64_t epoch = trib_bytes_varint(&b);
+    uint8_t len = trib_bytes_u8(&b);
+    if (b.error || len > TRIB_GATEWAY_BYTES_MAX || len > length - b.pos)
+        return;
+    client->item_version = version;
+    client->config_version = config;
+    client->acked_epoch = epoch;
+    client->gateway_len = len;
+    memcpy(client->gateway, data + b.pos, len);
+    b.pos += len;
+    memset(client->anchors, 0, sizeof client->anchors);
+    for (unsigned i = 0; i < TRIB_ANCHORS && b.pos < length; i++) {
+        struct trib_anchor a;
+        a.boot = (uint32_t)trib_bytes_varint(&b);
+        a.mono_ms = trib_bytes_varint(&b);
+        a.utc_ms = trib_bytes_varint(&b);
+        a.uncertainty_ms = (uint32_t)trib_bytes_varint(&b);
+        if (!b.error)
+            client->anchors[i] = a;
+    }
+}
+
+/* The newest state lies in the newest sector, or, if the power went while that was opened, in the one before. */
+int trib_client_state_load(struct trib_client *client)
+{
+    const struct trib_ring *r = &client->lanes[TRIB_LANE_VITAL].ring;
+    struct trib_ring_cursor c;
+    struct trib_ring_header h;
+    struct trib_ring_record record;
+    uint32_t sector;
+    int rc = trib_ring_find_sector(r, r->sector_seq - 1, UINT32_MAX, &sector, &h);
+    if (rc < 0 || trib_seq_before(r->sector_seq, h.sector_seq))
+        return 0;
+    trib_ring_cursor_at(&c, r->storage, sector, &h);
+    while ((rc = trib_ring_next(r, &c, &record)) > 0) {
+        if (record.kind == TRIB_EVENT_FAVOURITE_ADD || record.kind == TRIB_EVENT_FAVOURITE_REMOVE)
+            client->item_version++;
+        if (record.kind != TRIB_RECORD_STATE || record.data_bytes > TRIB_STATE_BYTES)
+            continue;
+        uint8_t state[TRIB_STATE_BYTES];
+        if (r->storage->read(r->storage->context, record.data, state, record.data_bytes) < 0)
+            return TRIB_EIO;
+        decode(client, state, record.data_bytes);
+    }
+    return rc;
+}
+
+/* One anchor a boot; when there is no place, the oldest boot's goes. */
+void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor *anchor)
+{
+    unsigned slot = 0;
+    for (unsigned i = 0; i < TRIB_ANCHORS; i++) {
+        if (client->anchors[i].boot == anchor->boot) {
+            slot = i;
+            break;
+        }
+        if (client->anchors[i].boot < client->anchors[slot].boot)
+            slot = i;
+    }
+    client->anchors[slot] = *anchor;
+    client->state_due = true;
+}

@@ -1,0 +1,141 @@
+/* Playback sessions: the tracker's events into staging, under the lock. */
+#include <string.h>
+
+#include "client/client_internal.h"
+#include "playback/tracker.h"
+
+#define TEXT_MAX 128u
+#define CONTEXT_COST 24u      /* a context record without its texts */
+#define FIRST_EVENT_BYTES 24u /* fields of session.start */
+#define PING_MS 10000u
+
+struct emission {
+    struct trib_client *client;
+    uint64_t now_ms;
+    uint32_t ref;
+};
+
+static bool vital(unsigned type)
+{
+    return type == TRIB_EVENT_SESSION_START || type == TRIB_EVENT_SESSION_END || type == TRIB_EVENT_ERROR;
+}
+
+static int emit(void *context, unsigned type, const uint8_t *fields, size_t length)
+{
+    struct emission *e = context;
+    struct trib_part part = {fields, length};
+    return trib_stage_event(e->client, type, vital(type) ? TRIB_LANE_VITAL : TRIB_LANE_ROUTINE, e->ref,
+                            e->now_ms, &part, 1);
+}
+
+/* Contexts go along into each new sector, so those of all open sessions may take a part of one only. */
+static uint32_t contexts_max(const struct trib_client *client)
+{
+    uint32_t least = UINT32_MAX;
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        uint32_t room = trib_ring_body_max(&client->config->storage[lane], 0);
+        uint32_t area = client->config->storage[lane].sector_bytes / 4;
+        room = room > area ? room - area : room / 2;
+        least = room < least ? room : least;
+    }
+    return least;
+}
+
+static int start(struct trib_client *client, struct trib_session *session, const struct trib_content *content,
+                 size_t content_len, size_t user_len, uint64_t now)
+{
+    uint8_t len = (uint8_t)content_len;
+    struct trib_part parts[3] = {{&len, 1}, {content->content_id, content_len}, {content->user_id, user_len}};
+    uint32_t bytes = (uint32_t)(1 + content_len + user_len);
+    if (client->shut)
+        return TRIB_ESTOPPED;
+    if (bytes + CONTEXT_COST > contexts_max(client) - client->context_bytes ||
+        !trib_stage_has_room(client, bytes + FIRST_EVENT_BYTES, 2)) {
+        client->refused++;
+        return TRIB_EFULL;
+    }
+    memset(session, 0, sizeof *session);
+    session->ref = ++client->next_ref;
+    session->context_bytes = bytes + CONTEXT_COST;
+    int rc = trib_stage_context(client, session->ref, parts, 3);
+    if (rc < 0)
+        return rc;
+    struct emission e = {client, now, session->ref};
+    struct trib_tracker_sink sink = {&e, emit};
+    uint32_t ping = client->config->ping_ms ? client->config->ping_ms : PING_MS;
+    rc = trib_tracker_start(&session->tracker, now, content, ping, &sink);
+    if (rc < 0) {
+        (void)trib_stage_end(client, session->ref);
+        return rc;
+    }
+    client->context_bytes += session->context_bytes;
+    session->client = client;
+    session->next = client->sessions;
+    client->sessions = session;
+    return 0;
+}
+
+int trib_session_start(struct trib_client *client, struct trib_session *session,
+                       const struct trib_content *content)
+{
+    size_t content_len = content->content_id ? strlen(content->content_id) : 0;
+    size_t user_len = content->user_id ? strlen(content->user_id) : 0;
+    if (content_len == 0 || content_len > TEXT_MAX || user_len > TEXT_MAX)
+        return TRIB_EINVAL;
+    uint64_t now = trib_client_now(client);
+    trib_client_lock(client);
+    int rc = start(client, session, content, content_len, user_len, now);
+    trib_client_unlock(client);
+    return rc;
+}
+
+int trib_session_report(struct trib_session *session, const struct trib_player *player)
+{
+    struct trib_client *client = session->client;
+    if (!client)
+        return TRIB_ESTOPPED;
+    struct emission e = {client, trib_client_now(client), session->ref};
+    struct trib_tracker_sink sink = {&e, emit};
+    trib_client_lock(client);
+    int rc = trib_tracker_report(&session->tracker, e.now_ms, player, &sink);
+    trib_client_unlock(client);
+    return rc;
+}
+
+int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
+{
+    struct trib_client *client = session->client;
+    if (!client)
+        return TRIB_ESTOPPED;
+    if (reason != TRIB_REASON_ENDED && reason != TRIB_REASON_QUIT && reason != TRIB_REASON_ERROR)
+        return TRIB_EINVAL;
+    struct emission e = {client, trib_client_now(client), session->ref};
+    struct trib_tracker_sink sink = {&e, emit};
+    trib_client_lock(client);
+    int rc = trib_tracker_end(&session->tracker, e.now_ms, reason, &sink);
+    (void)trib_stage_end(client, session->ref); /* not taken: the context goes along until the next boot */
+    client->context_bytes -= session->context_bytes;
+    for (struct trib_session **at = &client->sessions; *at; at = &(*at)->next)
+        if (*at == session) {
+            *at = session->next;
+            break;
+        }
+    session->client = NULL;
+    session->next = NULL;
+    trib_client_unlock(client);
+    return rc;
+}
+
+void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms)
+{
+    trib_client_lock(client);
+    for (struct trib_session *s = client->sessions; s; s = s->next) {
+        struct emission e = {client, now_ms, s->ref};
+        struct trib_tracker_sink sink = {&e, emit};
+        uint32_t next;
+        /* What is refused for want of room is counted there; a ping's times go into the next one. */
+        (void)trib_tracker_tick(&s->tracker, now_ms, &sink, &next);
+        *in_out_next_ms = next < *in_out_next_ms ? next : *in_out_next_ms;
+    }
+    trib_client_unlock(client);
+}
