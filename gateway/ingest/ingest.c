@@ -32,6 +32,8 @@ static void on_outcome(void *context, struct gw_session_batch *batches)
 static void on_stored(void *context, int status)
 {
     struct gw_ingest *ingest = context;
+    if (status == GW_OK && ingest->deps.on_commit)
+        ingest->deps.on_commit(ingest->deps.on_commit_context);
     if (status == GW_OK && ingest->pause_ms == 0)
         return;
     if (status == GW_OK) {

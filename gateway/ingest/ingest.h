@@ -21,6 +21,9 @@ struct gw_ingest_deps {
     const struct gw_admit_policy *policy;
     const char *const *sinks; /* names of the sinks whose cursors hold journal segments back */
     size_t sink_count;
+    /* Called after each commit that stored something, from the committer's thread; must not block. NULL: none. */
+    void (*on_commit)(void *context);
+    void *on_commit_context;
 };
 
 /* Checks certificate, key, CAs and key set, binds, then starts the threads. The error says what to mend. */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lake/embedded.h"
 #include "observe/health.h"
 #include "observe/log.h"
 
@@ -69,6 +70,20 @@ static int start_admin(struct gw_gateway *gateway, struct gw_error *error)
     return result;
 }
 
+static int start_sinks(struct gw_gateway *gateway, struct gw_error *error)
+{
+    int result = gw_embedded_start(gateway->journal, gateway->config, gw_journal_gateway_id(gateway->journal),
+                                   &gateway->delivery, error);
+    if (result == GW_OK)
+        gateway->sink_count = gw_delivery_sink_names(gateway->delivery, gateway->sinks);
+    return result;
+}
+
+static void on_commit(void *context)
+{
+    gw_delivery_wake(context);
+}
+
 static int start_ingest(struct gw_gateway *gateway, struct gw_error *error)
 {
     gateway->policy = (struct gw_admit_policy){.pseudonym = gateway->keys.pseudonym,
@@ -78,22 +93,22 @@ static int start_ingest(struct gw_gateway *gateway, struct gw_error *error)
                                   .journal = gateway->journal,
                                   .policy = &gateway->policy,
                                   .sinks = gateway->sinks,
-                                  .sink_count = gateway->sink_count};
+                                  .sink_count = gateway->sink_count,
+                                  .on_commit = on_commit,
+                                  .on_commit_context = gateway->delivery};
     return gw_ingest_start(&deps, &gateway->ingest, error);
 }
 
 int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config, struct gw_error *error)
 {
     *gateway = (struct gw_gateway){.config = config};
-    if (config->stream.enabled)
-        gateway->sinks[gateway->sink_count++] = "stream";
-    if (config->lake.enabled)
-        gateway->sinks[gateway->sink_count++] = "lake";
     int result = open_journal(gateway, error);
     if (result == GW_OK)
         result = gw_keys_load(config, &gateway->keys, error);
     if (result == GW_OK)
         result = make_run_folder(gateway, error);
+    if (result == GW_OK)
+        result = start_sinks(gateway, error);
     if (result == GW_OK)
         result = start_admin(gateway, error);
     if (result == GW_OK)
@@ -126,6 +141,7 @@ void gw_gateway_stop(struct gw_gateway *gateway)
         gw_admin_set_journal(gateway->admin, NULL);
         gw_admin_stop(gateway->admin);
     }
+    gw_delivery_stop(gateway->delivery);
     gw_keys_free(&gateway->keys);
     if (gateway->journal)
         gw_journal_close(gateway->journal);

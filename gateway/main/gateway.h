@@ -4,24 +4,24 @@
 
 #include "admin/admin.h"
 #include "config/config.h"
+#include "delivery/delivery.h"
 #include "ingest/ingest.h"
 #include "journal/journal.h"
 #include "privacy/keys.h"
-
-#define GW_GATEWAY_SINKS_MAX 2
 
 struct gw_gateway {
     const struct gw_config *config;
     struct gw_journal *journal;
     struct gw_keys keys;
     struct gw_admit_policy policy;
-    const char *sinks[GW_GATEWAY_SINKS_MAX];
+    struct gw_delivery *delivery;
+    const char *sinks[GW_DELIVERY_SINKS_MAX];
     size_t sink_count;
     struct gw_admin *admin;
     struct gw_ingest *ingest;
 };
 
-/* Journal, keys, admin, sinks, ingest; writes data.folder/run/port. On failure everything is stopped again. */
+/* Journal, keys, sinks, admin, ingest; writes data.folder/run/port. On failure everything is stopped again. */
 GW_MUST_CHECK int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
                                    struct gw_error *error);
 /* Graceful: devices first, then sinks, then the journal. */
