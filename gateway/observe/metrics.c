@@ -3,11 +3,13 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
-#define METRIC_COUNTER "counter"
-#define METRIC_GAUGE "gauge"
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_COUNTER_US };
+static const char *const kind_names[] = {"counter", "gauge", "counter"};
 
 static const struct {
-    const char *name, *kind, *help;
+    const char *name;
+    enum metric_kind kind;
+    const char *help;
 } declared[GW_METRIC_COUNT] = {
 #define GW_METRIC(ID, KIND, name, help) {name, METRIC_##KIND, help},
 #include "observe/metrics.def"
@@ -41,14 +43,22 @@ const char *gw_metric_name(enum gw_metric metric)
     return declared[metric].name;
 }
 
+static int render_one(int metric, char *buffer, size_t capacity)
+{
+    uint64_t value = gw_metric_get((enum gw_metric)metric);
+    const char *name = declared[metric].name, *kind = kind_names[declared[metric].kind];
+    if (declared[metric].kind == METRIC_COUNTER_US)
+        return snprintf(buffer, capacity, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 ".%06" PRIu64 "\n", name,
+                        declared[metric].help, name, kind, name, value / 1000000, value % 1000000);
+    return snprintf(buffer, capacity, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name,
+                    declared[metric].help, name, kind, name, value);
+}
+
 size_t gw_metrics_render(char *buffer, size_t capacity)
 {
     size_t len = 0;
     for (int i = 0; i < GW_METRIC_COUNT; i++) {
-        int n =
-            snprintf(len < capacity ? buffer + len : NULL, len < capacity ? capacity - len : 0,
-                     "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", declared[i].name, declared[i].help,
-                     declared[i].name, declared[i].kind, declared[i].name, gw_metric_get((enum gw_metric)i));
+        int n = render_one(i, len < capacity ? buffer + len : NULL, len < capacity ? capacity - len : 0);
         if (n > 0)
             len += (size_t)n;
     }
@@ -66,7 +76,8 @@ void gw_metrics_print_reference(FILE *out)
         "| metric | kind | meaning |\n|---|---|---|\n",
         out);
     for (int i = 0; i < GW_METRIC_COUNT; i++)
-        fprintf(out, "| `%s` | %s | %s |\n", declared[i].name, declared[i].kind, declared[i].help);
+        fprintf(out, "| `%s` | %s | %s |\n", declared[i].name, kind_names[declared[i].kind],
+                declared[i].help);
     fputs("| `tributary_build_info` | gauge | 1, with the version as label |\n"
           "| `tributary_ready` | gauge | 1 while `/readyz` answers 200 |\n"
           "| `tributary_uptime_seconds` | gauge | time since the start |\n"

@@ -1,7 +1,6 @@
 """tributaryctl: stream files written here byte by byte, as docs/stream.md has them; configurations; and no gateway."""
 import json
 import os
-import pathlib
 import pty
 import struct
 import subprocess
@@ -9,8 +8,9 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
-CTL = pathlib.Path(os.environ.get("TRIBUTARY_BIN", ROOT / "build" / "dev" / "bin")) / "tributaryctl"
+from gateway import BIN
+
+CTL = BIN / "tributaryctl"
 
 OK, BAD, USAGE, UNREACHABLE, FAILED = range(5)
 

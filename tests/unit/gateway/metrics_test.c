@@ -35,12 +35,14 @@ static void test_exposition_has_help_type_and_value_of_each_metric(void **state)
     (void)state;
     gw_metric_set(GW_METRIC_CONNECTIONS, 5);
     gw_metric_sub(GW_METRIC_CONNECTIONS, 2);
+    gw_metric_add(GW_METRIC_COMMIT_US, 12000034);
     size_t len = gw_metrics_render(NULL, 0);
     char *text = malloc(len + 1);
     assert_int_equal(gw_metrics_render(text, len + 1), len);
     assert_int_equal(strlen(text), len);
     assert_non_null(strstr(text, "# HELP tributary_connections device connections now open\n"
                                  "# TYPE tributary_connections gauge\ntributary_connections 3\n"));
+    assert_non_null(strstr(text, "\ntributary_commit_seconds_total 12.000034\n"));
     assert_non_null(strstr(text, "# TYPE tributary_batches_total counter\n"));
     assert_int_equal(text[len - 1], '\n');
     free(text);
@@ -60,7 +62,7 @@ static void test_every_declared_metric_follows_the_naming_rules(void **state)
     for (size_t i = 0; i < GW_METRIC_COUNT; i++) {
         size_t len = strlen(declared[i].name);
         int total = len > 6 && strcmp(declared[i].name + len - 6, "_total") == 0;
-        assert_int_equal(total, strcmp(declared[i].kind, "COUNTER") == 0);
+        assert_int_equal(total, strncmp(declared[i].kind, "COUNTER", 7) == 0);
         assert_int_equal(strncmp(declared[i].name, "tributary_", 10), 0);
         assert_int_equal(strcspn(declared[i].help, "\n\\\""), strlen(declared[i].help));
     }
