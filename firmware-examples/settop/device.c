@@ -26,6 +26,7 @@ struct device {
     struct trib_client client;
     struct trib_session session;
     bool session_active, tls_open;
+    bool warned; /* the first warning since we were online was shown; each attempt brings one more */
     enum trib_state state;
     int state_error;
 
@@ -136,8 +137,9 @@ static void on_log(void *context, enum trib_log_level level, const char *text)
 {
     struct device *device = context;
 
-    if (level <= TRIB_LOG_WARNING)
+    if (level == TRIB_LOG_ERROR || (level == TRIB_LOG_WARNING && !device->warned))
         printf("settop %s: %s\n", device->config.device_id, text);
+    device->warned |= level == TRIB_LOG_WARNING;
     side_begin(device->side, "log", "sdk");
     side_int(device->side, "level", level);
     side_text(device->side, "text", text);
@@ -178,6 +180,14 @@ uint64_t device_waiting(struct device *device)
     return stats.waiting;
 }
 
+void device_settle(struct device *device)
+{
+    int result = trib_flush(&device->client, 0);
+
+    if (result != 0)
+        printf("settop %s: %s\n", device->config.device_id, trib_error_text(result));
+}
+
 static void tell_state(struct device *device, enum trib_state state)
 {
     const char *id = device->config.device_id;
@@ -188,6 +198,7 @@ static void tell_state(struct device *device, enum trib_state state)
     side_int(device->side, "error", device->state_error);
     write_stats(device, &stats);
     side_end(device->side);
+    device->warned &= state != TRIB_STATE_ONLINE;
     if (state == TRIB_STATE_ONLINE)
         printf("settop %s: online, %llu events to send\n", id, (unsigned long long)stats.waiting);
     else if (state == TRIB_STATE_REFUSED)
@@ -407,13 +418,21 @@ void device_custom(struct device *device, const char *schema, const struct devic
     end_call(device, trib_custom_record(&device->client, &event));
 }
 
+/* trib_shutdown can do the waiting as well, but the SDK has no way to sleep: it would poll without a pause. */
 int device_shutdown(struct device *device, uint32_t budget_ms)
 {
+    uint64_t now_ms = side_now_ms(), until_ms = now_ms + budget_ms;
     int result;
 
     side_begin(device->side, "run", "shutdown");
     side_uint(device->side, "budget_ms", budget_ms);
     side_end(device->side);
-    result = trib_shutdown(&device->client, budget_ms);
-    return result;
+    device_settle(device);
+    for (; now_ms < until_ms && device_waiting(device) > 0; now_ms = side_now_ms()) {
+        uint32_t wait_ms = device_poll(device);
+
+        device_wait(device, -1, wait_ms < until_ms - now_ms ? wait_ms : (uint32_t)(until_ms - now_ms));
+    }
+    result = trib_shutdown(&device->client, 0);
+    return result == 0 && device_waiting(device) > 0 ? TRIB_ETIMEOUT : result;
 }

@@ -31,7 +31,9 @@ void device_close(struct device *device);
 uint32_t device_poll(struct device *device);
 /* Sleeps until the network is ready, wake_fd is readable, or the time is over. */
 void device_wait(struct device *device, int wake_fd, uint32_t timeout_ms);
-/* Events that are recorded and not acked. */
+/* Makes all that was recorded durable, so that device_waiting counts it. */
+void device_settle(struct device *device);
+/* Events that are durable and not acked. */
 uint64_t device_waiting(struct device *device);
 /* Ends the SDK's work within budget_ms: 0 when all is acked. */
 int device_shutdown(struct device *device, uint32_t budget_ms);

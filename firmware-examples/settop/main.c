@@ -181,6 +181,7 @@ static void stay(struct settop *s)
 
     /* A signal that ended the script does not end the stay; a further one does. */
     stop_asked = 0;
+    device_settle(s->device);
     while (side_now_ms() < until && device_waiting(s->device) > 0 && !stop_asked)
         turn(s, STEP_MAX_MS);
     stop_asked |= asked;
@@ -204,8 +205,8 @@ static int run(struct settop *s)
     if (result == 0)
         printf("settop %s: all events are acked\n", s->options.device.device_id);
     else
-        printf("settop %s: %" PRIu64 " events wait in the ring (%s)\n", s->options.device.device_id,
-               device_waiting(s->device), trib_error_text(result));
+        printf("settop %s: %" PRIu64 " events wait in the ring for the next run (%s)\n",
+               s->options.device.device_id, device_waiting(s->device), trib_error_text(result));
     return result == 0 ? 0 : result == TRIB_ETIMEOUT ? 3 : 1;
 }
 
