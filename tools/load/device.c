@@ -1,0 +1,579 @@
+#include "device.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+
+#define BOOT 1
+#define CONNECTING_MAX 64 /* handshakes at a time */
+#define BACKOFF_MIN_MS 50
+#define BACKOFF_MAX_MS 2000
+#define WELCOME_TIMEOUT_US 10000000u
+#define LINGER_US 200000u /* with a rate: how long a part of a batch waits for the rest */
+#define ANCHOR_UNCERTAINTY_MS 20
+
+static const struct load_options *options(const struct load_device *d)
+{
+    return d->run->options;
+}
+
+static uint64_t total(const struct load_device *d)
+{
+    return options(d)->events > 0 ? options(d)->events : UINT64_MAX / 4;
+}
+
+int load_device_init(struct load_device *d, struct load_run *run, uint64_t index, const char *name)
+{
+    memset(d, 0, sizeof *d);
+    load_connection_init(&d->connection);
+    d->run = run;
+    snprintf(d->name, sizeof d->name, "%s", name);
+    load_generator_init(&d->generator, run->options->seed, index, run->options->users);
+    d->dice = load_mix(run->options->seed ^ 0xd1ce, index);
+    d->backoff_ms = BACKOFF_MIN_MS;
+    d->flights = calloc(run->options->window, sizeof *d->flights);
+    return d->flights ? 0 : -1;
+}
+
+void load_device_free(struct load_device *d)
+{
+    load_connection_close(&d->connection, false);
+    free(d->flights);
+}
+
+bool load_device_done(const struct load_device *d)
+{
+    uint64_t n = total(d);
+
+    return d->known && d->acked[0] >= load_generator_before(n, 0) &&
+           d->acked[1] >= load_generator_before(n, 1);
+}
+
+bool load_device_idle(const struct load_device *d)
+{
+    return d->flight_count == 0;
+}
+
+static uint64_t roll(struct load_device *d, uint64_t sides)
+{
+    d->dice = load_mix(d->dice, 1);
+    return d->dice % sides;
+}
+
+/* --- life of a connection --- */
+
+static void disconnect(struct load_device *d, uint64_t wait_ms, bool polite)
+{
+    struct load_run *run = d->run;
+
+    run->socket_bytes += load_connection_bytes(&d->connection);
+    if (d->connection.trouble)
+        run->trouble = d->connection.trouble;
+    load_connection_close(&d->connection, polite);
+    if (d->connecting)
+        run->connecting--;
+    d->connecting = d->online = false;
+    d->flight_count = d->nacks_to_come = 0;
+    /* Full jitter, and never earlier than the gateway asked for. */
+    wait_ms += roll(d, d->backoff_ms + 1);
+    d->backoff_ms = MIN(d->backoff_ms * 2, BACKOFF_MAX_MS);
+    d->retry_at_us = run->now_us + wait_ms * 1000;
+}
+
+static void lost(struct load_device *d, uint64_t wait_ms)
+{
+    disconnect(d, MAX(wait_ms, d->connection.retry_after_s * 1000u), false);
+    d->run->reconnects++;
+    if (!options(d)->reconnect)
+        d->failed = true;
+}
+
+void load_device_stop(struct load_device *d)
+{
+    if (d->connection.phase != LOAD_CLOSED)
+        disconnect(d, 0, true);
+}
+
+static int receive(void *context, const uint8_t *message, size_t len);
+
+void load_device_tick(struct load_device *d)
+{
+    struct load_run *run = d->run;
+
+    if (d->failed)
+        return;
+    if (d->connecting && run->now_us - d->started_us > WELCOME_TIMEOUT_US) {
+        d->connection.trouble = "no answer from the gateway in 10 s";
+        lost(d, 0);
+        return;
+    }
+    if (d->connection.phase != LOAD_CLOSED || run->now_us < d->retry_at_us ||
+        run->connecting >= CONNECTING_MAX || run->stopping || (load_device_done(d) && !options(d)->hold))
+        return;
+    d->connecting = true;
+    d->started_us = run->now_us;
+    run->connecting++;
+    if (load_connection_start(&d->connection, &run->target, d->name))
+        lost(d, 0);
+}
+
+void load_device_ready(struct load_device *d)
+{
+    if (d->connection.phase != LOAD_CLOSED && load_connection_drive(&d->connection, receive, d)) {
+        uint64_t now = d->run->now_us, wait_ms = d->retry_at_us > now ? (d->retry_at_us - now) / 1000 : 0;
+        lost(d, wait_ms); /* retry_at was set by a BYE */
+    }
+}
+
+static int say_hello(struct load_device *d)
+{
+    uint8_t frame[TRIB_WS_HEAD_BYTES_MAX + 512];
+    uint64_t head = options(d)->events > 0 ? options(d)->events : d->ahead;
+    struct trib_wire_hello hello = {
+        .device = {d->name, strlen(d->name)},
+        .version = TRIB_WIRE_VERSION,
+        .sdk = {"tributary-load/1", 16},
+        .boot = BOOT,
+        .mono_ms = (d->run->now_us - d->run->start_us) / 1000,
+        .stream_count = TRIB_LANE_COUNT,
+    };
+    size_t len;
+
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        hello.streams[lane] = (struct trib_wire_hello_stream){
+            .stream = d->generator.stream[lane],
+            .lane = (uint8_t)lane,
+            .next_seq = load_generator_before(head, lane) + 1,
+            .acked_seq = d->acked[lane],
+        };
+    if (d->known) {
+        hello.acked_gateway = (struct trib_text){d->gateway, strlen(d->gateway)};
+        hello.acked_epoch = d->epoch;
+    }
+    if (trib_wire_hello_encode(&hello, frame + TRIB_WS_HEAD_BYTES_MAX, sizeof frame - TRIB_WS_HEAD_BYTES_MAX,
+                               &len))
+        return -1;
+    return load_connection_send(&d->connection, TRIB_WS_BINARY, frame + TRIB_WS_HEAD_BYTES_MAX, len);
+}
+
+/* --- what the gateway says --- */
+
+/* From now on everything in the lane up to seq is the gateway's. */
+static int promised(struct load_device *d, unsigned lane, uint64_t seq)
+{
+    struct load_run *run = d->run;
+    uint64_t first = d->acked[lane] + 1;
+
+    if (seq < first)
+        return 0;
+    d->acked[lane] = seq;
+    run->events_acked += seq - first + 1;
+    run->last_ack_us = run->now_us;
+    if (load_obligations_acked(&run->obligations, d->name, d->generator.stream[lane], first, seq)) {
+        run->fatal = true;
+        return -1;
+    }
+    return 0;
+}
+
+static int lane_of_stream(const struct load_device *d, uint64_t stream)
+{
+    for (int lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        if (d->generator.stream[lane] == stream)
+            return lane;
+    return -1;
+}
+
+static void check_crc(struct load_device *d, unsigned lane, const struct trib_wire_stream_state *state)
+{
+    struct load_event e;
+
+    if (state->committed == 0 || state->crc == 0)
+        return;
+    load_generator_event(&d->generator, load_generator_locate(lane, state->committed), &e);
+    uint32_t crc =
+        trib_wire_event_crc(state->stream, e.seq, BOOT, e.mono_ms, e.ord, e.type, e.fields, e.fields_len);
+    if (crc != state->crc)
+        load_violation(d->run, LOAD_WRONG_CRC, d->name,
+                       "seq %" PRIu64 " of lane %u has CRC %08x, ours is %08x", state->committed, lane,
+                       state->crc, crc);
+}
+
+static int welcome_stream(struct load_device *d, const struct trib_wire_stream_state *state,
+                          uint64_t committed[TRIB_LANE_COUNT])
+{
+    int lane = lane_of_stream(d, state->stream);
+
+    if (lane < 0)
+        return 0;
+    committed[lane] = state->committed;
+    check_crc(d, (unsigned)lane, state);
+    if (!d->known) { /* an earlier run with this seed */
+        d->acked[lane] = state->committed;
+        d->run->events_before += state->committed;
+        return 0;
+    }
+    if (state->committed < d->acked[lane])
+        load_violation(d->run, LOAD_LOST_ACK, d->name, "lane %d: %" PRIu64 " was acked, WELCOME has %" PRIu64,
+                       lane, d->acked[lane], state->committed);
+    if (state->committed > load_generator_before(d->ahead, (unsigned)lane))
+        load_violation(d->run, LOAD_AHEAD, d->name, "lane %d: WELCOME has %" PRIu64 ", which was never sent",
+                       lane, state->committed);
+    return promised(d, (unsigned)lane, state->committed);
+}
+
+static int on_welcome(struct load_device *d, const uint8_t *message, size_t len)
+{
+    struct load_run *run = d->run;
+    struct trib_wire_welcome m;
+    uint64_t committed[TRIB_LANE_COUNT] = {0};
+
+    if (trib_wire_welcome_decode(message, len, &m) || d->online) {
+        load_violation(run, LOAD_BAD_MESSAGE, d->name, "WELCOME");
+        return -1;
+    }
+    for (size_t i = 0; i < m.stream_count; i++)
+        if (welcome_stream(d, &m.streams[i], committed))
+            return -1;
+    snprintf(d->gateway, sizeof d->gateway, "%.*s", (int)m.gateway.len, m.gateway.ptr);
+    d->epoch = m.epoch;
+    d->limit = m.credit;
+    d->used = (struct trib_wire_credit){0};
+    d->message_bytes_max = m.max_message_bytes;
+    d->next = load_generator_resume(committed);
+    if (!d->known)
+        d->base = d->ahead = d->next;
+    d->known = d->online = true;
+    d->connecting = false;
+    run->connecting--;
+    d->backoff_ms = BACKOFF_MIN_MS;
+    d->flight_count = d->nacks_to_come = 0;
+    return 0;
+}
+
+static int raise_credit(struct load_device *d, const struct trib_wire_credit *credit)
+{
+    if (credit->events < d->limit.events || credit->bytes < d->limit.bytes) {
+        load_violation(d->run, LOAD_BACKWARDS, d->name, "the credit went back");
+        return -1;
+    }
+    d->limit = *credit;
+    return 0;
+}
+
+static struct load_flight *flight(struct load_device *d, uint64_t i)
+{
+    return &d->flights[(d->flight_at + i) % options(d)->window];
+}
+
+static void land(struct load_device *d)
+{
+    while (d->flight_count > 0) {
+        const struct load_flight *f = flight(d, 0);
+        if (f->leap || d->acked[0] < f->last[0] || d->acked[1] < f->last[1])
+            return;
+        load_histogram_add(&d->run->latency, d->run->now_us - f->sent_us, f->events);
+        d->flight_at++;
+        d->flight_count--;
+    }
+}
+
+static int on_rejections(struct load_device *d, const struct trib_wire_ack *m)
+{
+    struct load_run *run = d->run;
+    int result = 0;
+
+    for (size_t i = 0; i < m->rejected_count; i++)
+        result |= load_obligations_rejected(&run->obligations, d->name, m->rejected[i].stream,
+                                            m->rejected[i].seq, m->rejected[i].code);
+    if (m->rejected_more > 0)
+        result |= load_obligations_rejected_more(&run->obligations, d->name, m->rejected_more);
+    run->rejected += m->rejected_count + m->rejected_more;
+    run->fatal |= result != 0;
+    return result;
+}
+
+static int on_ack(struct load_device *d, const uint8_t *message, size_t len)
+{
+    struct trib_wire_ack m;
+
+    if (trib_wire_ack_decode(message, len, &m)) {
+        load_violation(d->run, LOAD_BAD_MESSAGE, d->name, "ACK");
+        return -1;
+    }
+    if (on_rejections(d, &m) || raise_credit(d, &m.credit))
+        return -1;
+    for (size_t i = 0; i < m.acked_count; i++) {
+        int lane = lane_of_stream(d, m.acked[i].stream);
+        if (lane < 0 || m.acked[i].seq > load_generator_before(d->ahead, (unsigned)lane)) {
+            load_violation(d->run, LOAD_AHEAD, d->name,
+                           "stream %016" PRIx64 ": %" PRIu64 " is acked, and was not sent", m.acked[i].stream,
+                           m.acked[i].seq);
+            return -1;
+        }
+        if (m.acked[i].seq < d->acked[lane])
+            load_violation(d->run, LOAD_BACKWARDS, d->name, "lane %d: acked %" PRIu64 " after %" PRIu64, lane,
+                           m.acked[i].seq, d->acked[lane]);
+        if (promised(d, (unsigned)lane, m.acked[i].seq))
+            return -1;
+    }
+    land(d);
+    return 0;
+}
+
+static int on_nack(struct load_device *d, const uint8_t *message, size_t len)
+{
+    struct load_run *run = d->run;
+    struct trib_wire_nack m;
+
+    if (trib_wire_nack_decode(message, len, &m)) {
+        load_violation(run, LOAD_BAD_MESSAGE, d->name, "NACK");
+        return -1;
+    }
+    run->nacks++;
+    int lane = lane_of_stream(d, m.stream);
+    if (d->flight_count == 1 && flight(d, 0)->leap) {
+        d->flight_count = 0;
+        run->expected_nacks++;
+        if (lane >= 0 && m.expected == d->acked[lane] + 1)
+            return 0;
+        load_violation(run, LOAD_WRONG_NACK, d->name, "after a leap: %" PRIu64 " is expected, not %" PRIu64,
+                       lane >= 0 ? d->acked[lane] + 1 : 0, m.expected);
+        return -1;
+    }
+    if (d->nacks_to_come > 0) { /* behind the refused one */
+        d->nacks_to_come--;
+        return 0;
+    }
+    load_violation(run, LOAD_WRONG_NACK, d->name, "seq %" PRIu64 " is asked for, and there was no gap",
+                   m.expected);
+    for (uint64_t i = 0; i < d->flight_count; i++) {
+        if (lane < 0 || flight(d, i)->last[lane] < m.expected)
+            continue;
+        d->nacks_to_come = d->flight_count - i - 1;
+        d->next = flight(d, i)->first;
+        d->flight_count = i;
+        return 0;
+    }
+    return -1;
+}
+
+static int on_credit(struct load_device *d, const uint8_t *message, size_t len)
+{
+    struct trib_wire_credit m;
+
+    if (trib_wire_credit_decode(message, len, &m)) {
+        load_violation(d->run, LOAD_BAD_MESSAGE, d->name, "CREDIT");
+        return -1;
+    }
+    return raise_credit(d, &m);
+}
+
+static int on_bye(struct load_device *d, const uint8_t *message, size_t len)
+{
+    struct load_run *run = d->run;
+    struct trib_wire_bye m;
+
+    if (trib_wire_bye_decode(message, len, &m)) {
+        load_violation(run, LOAD_BAD_MESSAGE, d->name, "BYE");
+        return -1;
+    }
+    run->byes[m.reason < 16 ? m.reason : 0]++;
+    if (m.reason == TRIB_BYE_PROTOCOL || m.reason == TRIB_BYE_CREDIT || m.reason == TRIB_BYE_TOO_LARGE)
+        load_violation(run, LOAD_BAD_BYE, d->name, "reason %" PRIu64 ": %.*s", m.reason, (int)m.text.len,
+                       m.text.len ? m.text.ptr : "");
+    if (m.reason == TRIB_BYE_VERSION || m.reason == TRIB_BYE_BLOCKED || m.reason == TRIB_BYE_AUTH) {
+        d->connection.trouble = "the gateway does not want this device (see its log)";
+        d->failed = true;
+        run->refused++;
+    }
+    d->retry_at_us = run->now_us + m.retry_after_ms * 1000;
+    return -1;
+}
+
+static int receive(void *context, const uint8_t *message, size_t len)
+{
+    struct load_device *d = context;
+    uint64_t type;
+    size_t body;
+
+    if (!message)
+        return say_hello(d);
+    if (trib_wire_open(message, len, &type, &body)) {
+        load_violation(d->run, LOAD_BAD_MESSAGE, d->name, "no CBOR message");
+        return -1;
+    }
+    if (type == TRIB_WIRE_WELCOME)
+        return on_welcome(d, message, len);
+    if (type == TRIB_WIRE_BYE)
+        return on_bye(d, message, len);
+    if (!d->online && type <= TRIB_WIRE_CREDIT) {
+        load_violation(d->run, LOAD_BAD_MESSAGE, d->name, "message %" PRIu64 " before WELCOME", type);
+        return -1;
+    }
+    switch (type) {
+    case TRIB_WIRE_ACK:
+        return on_ack(d, message, len);
+    case TRIB_WIRE_NACK:
+        return on_nack(d, message, len);
+    case TRIB_WIRE_CREDIT:
+        return on_credit(d, message, len);
+    default:
+        return 0;
+    }
+}
+
+/* --- sending --- */
+
+/* Writes up to count events from number `first` on into the run's frame; *out_count says how many fitted. */
+static int build(struct load_device *d, uint64_t first, uint64_t count, size_t cap, uint64_t *out_count,
+                 size_t *out_len)
+{
+    struct trib_wire_batch_writer b, before;
+    struct trib_wire_context context;
+    struct load_event e;
+    uint64_t session = 0, done = 0;
+    char content[32];
+
+    load_generator_event(&d->generator, first, &e);
+    struct trib_wire_batch_head head = {
+        .boot = BOOT,
+        .mono_ms = e.mono_ms,
+        .ord = first,
+        .anchors = {{BOOT, 0, d->run->anchor_utc_ms, ANCHOR_UNCERTAINTY_MS}},
+        .anchor_count = 1,
+    };
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        uint64_t seq = load_generator_before(first, lane) + 1;
+        if (load_generator_before(first + count, lane) >= seq)
+            head.lanes[lane] = (struct trib_wire_position){d->generator.stream[lane], seq};
+    }
+    trib_wire_batch_open(&b, &head, d->run->frame + TRIB_WS_HEAD_BYTES_MAX, cap);
+    for (; done < count; done++) {
+        before = b;
+        if (done > 0)
+            load_generator_event(&d->generator, first + done, &e);
+        unsigned index = e.session ? (unsigned)(e.session % TRIB_WIRE_CONTEXTS_MAX) + 1 : 0;
+        if (e.session != session) {
+            load_generator_context(&d->generator, e.session, content, sizeof content, &context);
+            trib_wire_batch_context(&b, index, &context);
+            session = e.session;
+        }
+        trib_wire_batch_event(&b, e.lane, e.type, e.mono_ms, e.ord, index, e.fields, e.fields_len);
+        if (b.w.error == TRIB_ESPACE) {
+            b = before;
+            break;
+        }
+    }
+    *out_count = done;
+    return trib_wire_batch_close(&b, out_len) || done == 0 ? -1 : 0;
+}
+
+/* Credit for less than this, and more is to come: wait for it rather than send crumbs. */
+static bool starved(const struct load_device *d, uint64_t count)
+{
+    uint64_t credit = d->limit.events - MIN(d->used.events, d->limit.events);
+
+    return credit == 0 || (credit < count && d->flight_count > 0);
+}
+
+/* 1: sent; 0: credit does not allow it now; -1: the connection is lost. */
+static int send_batch(struct load_device *d, uint64_t first, uint64_t count, bool leap)
+{
+    struct load_run *run = d->run;
+    size_t cap = MIN(d->message_bytes_max, (uint64_t)LOAD_FRAME_BYTES), len;
+    uint64_t credit = d->limit.events - MIN(d->used.events, d->limit.events), built;
+
+    if (starved(d, count))
+        return 0;
+    if (build(d, first, MIN(count, credit), cap, &built, &len)) {
+        d->connection.trouble = "an event does not fit into the gateway's largest message";
+        return -1;
+    }
+    if (d->used.bytes + len > d->limit.bytes)
+        return 0;
+    d->used.events += built;
+    d->used.bytes += len;
+    run->batches_sent++;
+    run->events_sent += built;
+    run->message_bytes += len;
+    struct load_flight *f = flight(d, d->flight_count++);
+    *f =
+        (struct load_flight){.sent_us = run->now_us, .first = first, .events = (uint32_t)built, .leap = leap};
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        uint64_t end = load_generator_before(first + built, lane);
+        f->last[lane] = end > load_generator_before(first, lane) ? end : 0;
+    }
+    if (!leap) {
+        d->next = first + built;
+        d->ahead = MAX(d->ahead, d->next);
+    }
+    d->last_send_us = run->now_us;
+    if (run->first_send_us == 0)
+        run->first_send_us = run->now_us;
+    return load_connection_send(&d->connection, TRIB_WS_BINARY, run->frame + TRIB_WS_HEAD_BYTES_MAX, len) ? -1
+                                                                                                          : 1;
+}
+
+/* How many events there are to send now. */
+static uint64_t available(const struct load_device *d)
+{
+    const struct load_run *run = d->run;
+    uint64_t end = total(d);
+
+    if (options(d)->rate > 0) {
+        double each = options(d)->rate / (double)options(d)->devices / 1e6;
+        double phase = (double)(d->generator.seed >> 11) * 0x1p-53;
+        end = MIN(end, d->base + (uint64_t)((double)(run->now_us - run->start_us) * each + phase));
+    }
+    if (d->next >= end)
+        return 0;
+    uint64_t count = end - d->next;
+    if (options(d)->rate > 0 && count < options(d)->batch && end < total(d) &&
+        run->now_us - d->last_send_us < LINGER_US)
+        return 0;
+    return MIN(count, options(d)->batch);
+}
+
+/* A misdeed now and then. True: what was due is done otherwise. */
+static bool misbehave(struct load_device *d, uint64_t count, int *out_result)
+{
+    uint64_t back = MIN(d->next, 1 + roll(d, options(d)->batch)), ahead = 3 + roll(d, options(d)->batch);
+
+    switch (roll(d, 40)) {
+    case 0: /* a later batch first: it must be refused */
+        if (d->flight_count > 0 || d->next + ahead + 3 > total(d) || d->nacks_to_come > 0)
+            return false;
+        *out_result = send_batch(d, d->next + ahead, MAX(count, 3), true);
+        return true;
+    case 1: /* the same again */
+    case 2:
+        d->next -= back;
+        d->run->duplicates_sent += back;
+        return false;
+    case 3: /* gone without a word */
+        d->connection.trouble = "chaos";
+        *out_result = -1;
+        return true;
+    default:
+        return false;
+    }
+}
+
+void load_device_pump(struct load_device *d)
+{
+    int result = 1;
+
+    while (result > 0 && d->online && !d->run->stopping && d->flight_count < options(d)->window &&
+           load_connection_drained(&d->connection) && !(d->flight_count == 1 && flight(d, 0)->leap)) {
+        uint64_t count = available(d);
+        if (count == 0 || d->nacks_to_come > 0 || starved(d, count))
+            return;
+        if (!options(d)->chaos || !misbehave(d, count, &result))
+            result = send_batch(d, d->next, count, false);
+    }
+    if (result < 0)
+        lost(d, 0);
+}
