@@ -294,8 +294,7 @@ static void receive_text(struct gw_session *session, const char *text, size_t le
     } else if (result == GW_ENOMEM) {
         gw_session_bye(session, TRIB_BYE_UNAVAILABLE, SESSION_RETRY_UNAVAILABLE_MS, "out of memory");
     } else {
-        gw_log(GW_LOG_WARNING, "session.malformed", error.text, GW_TEXT("device", session->device));
-        gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, "a JSON message that cannot be read");
+        gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, error.text); /* it names the place in the text */
     }
     free(cbor);
 }

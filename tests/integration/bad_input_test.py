@@ -374,15 +374,16 @@ def test_a_batch_beyond_its_credit_commits_nothing(gateway, witness):
     witness.work()
 
 
-def test_bytes_beyond_credit_commit_nothing(gateway, witness):
+def test_bytes_beyond_credit_commit_nothing_more(make_gateway):
+    gateway = make_gateway({"limits": {"credit_events": 10000, "credit_size": "8KiB", "message_size": "8KiB"}}).start()
     device = Device(gateway, "dev-c").online()
-    events = [(d.FAVOURITE_ADD, {d.FIELD_ITEM: "i" * 120, d.FIELD_LIST: "l" * 60})] * 40
-    message = device.batch(events)
-    for _ in range(32768 // len(message) + 1):  # all at once: no ack can come between
-        pass
-    burst = b"".join(frame(device.batch(events, first=1 + 40 * i)) for i in range(6))
-    device.connection.send_raw(burst)
+    assert device.credit == [10000, 8192]
+    events = [(d.FAVOURITE_ADD, {d.FIELD_ITEM: "i" * 100})] * 50
+    first, second = device.batch(events), device.batch(events, first=51)
+    assert len(first) < 8192 < len(first) + len(second) < 16000
+    device.connection.send_raw(frame(first) + frame(second))  # in one TLS record: no ack can come between
     device.expect_bye(d.BYE_CREDIT)
+    assert device.online().acked == 50
 
 
 def test_a_second_connection_of_a_device_takes_over(gateway, witness):
