@@ -87,8 +87,11 @@ static void follow_phase(struct reporter *reporter, const struct player_status *
     report(reporter, reports[phase], status, 0);
 }
 
+/* Before a file has begun to play, libmpv still reports what was left of the one before. */
 static void follow_properties(struct reporter *reporter, const struct player_status *status)
 {
+    if (!status->restarted && reporter->phase == REPORTER_STARTING)
+        return;
     if (status->speed_milli != reporter->speed_milli) {
         reporter->speed_milli = status->speed_milli;
         report(reporter, TRIB_PLAYER_RATE, status, status->speed_milli);
@@ -165,6 +168,7 @@ void reporter_changed(void *context, enum player_change change, const struct pla
         break;
     case PLAYER_RESTARTED:
         end_seek(reporter, status);
+        follow_properties(reporter, status);
         follow_phase(reporter, status);
         break;
     case PLAYER_PAUSE:

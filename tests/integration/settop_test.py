@@ -24,7 +24,6 @@ SCRIPT = """
 4   rate 1.5
 4.5 mute on
 5   next "{1}" content="{film}" user=alice@example.org
-7   custom menu.opened item=settings depth=2
 8   favourite remove movie-1 list=evening
 9   quit
 """
@@ -106,6 +105,23 @@ def test_sigterm_ends_the_session_and_flushes(rig, movies):
     last = of_device(stream, "living-room")[-1]
     assert (last["type"], last["reason"]) == ("session.end", "quit")
     assert rig.differences() == []
+
+
+@pytest.mark.slow
+def test_a_rejected_event_is_told_and_holds_up_nothing(rig, movies):
+    """The gateway knows no schema of this name: the event goes to quarantine, its lane goes on."""
+    rig.start_gateway()
+    player = rig.play("living-room", f'0 play "{movies[0]}" content=movie-1\n1 custom menu.opened item=settings\n'
+                      "1.5 pause\n2 favourite add movie-1\n2.5 quit\n")
+    assert player.wait(60) == 0, rig.log("living-room")
+    rig.wait_arrived()
+    side = read_side(rig.side("living-room"))
+    assert side.stats["rejected"] == 1
+    assert [line["code"] for line in side.lines if line["k"] == "rejected"] == [5]
+    for events in rig.read_back():
+        types = [event["type"] for event in of_device(events, "living-room")]
+        assert "custom" not in types
+        assert types[-3:] == ["pause", "favourite.add", "session.end"]
 
 
 @pytest.mark.slow
