@@ -251,7 +251,7 @@ def raw_server(behaviour):
     ("closes", lambda c: None),
     ("speaks http", lambda c: (c.recv(100), c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))),
     ("sends noise", lambda c: c.sendall(bytes(range(256)) * 100)),
-    ("resets", lambda c: c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")),
+    ("resets", lambda c: (c.recv(100), c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"))),
 ])
 def test_port_that_does_not_speak_tls(ca, name, behaviour):
     server, thread = raw_server(behaviour)
