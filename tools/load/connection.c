@@ -47,7 +47,15 @@ void load_connection_close(struct load_connection *c, bool polite)
     c->phase = LOAD_CLOSED;
 }
 
-int load_connection_start(struct load_connection *c, const struct load_target *target, const char *device)
+/* The next connection tries the host's next address. */
+static int unreachable(struct load_connection *c, int error)
+{
+    if (c->target->current == c->address)
+        c->target->current = (c->address + 1) % c->target->address_count;
+    return trouble(c, error == ECONNREFUSED ? "nobody listens there" : "the gateway cannot be reached");
+}
+
+int load_connection_start(struct load_connection *c, struct load_target *target, const char *device)
 {
     const struct load_options *o = target->options;
     char token[LOAD_TOKEN_BYTES_MAX], request[LOAD_TOKEN_BYTES_MAX + 1024];
@@ -57,7 +65,9 @@ int load_connection_start(struct load_connection *c, const struct load_target *t
     c->trouble = NULL;
     c->retry_after_s = 0;
     c->want_write = false;
-    c->fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    c->target = target;
+    c->address = target->current;
+    c->fd = socket(target->addresses[c->address].ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return trouble(c, "no more sockets (see ulimit -n)");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -82,9 +92,9 @@ int load_connection_start(struct load_connection *c, const struct load_target *t
     /* The decoder's buffer serves the handshake's lines first. */
     trib_ws_response_init(&c->response, c->nonce, TRIB_WIRE_SUBPROTOCOL_CBOR, (char *)c->receive,
                           sizeof c->receive);
-    if (connect(c->fd, (const struct sockaddr *)&target->address, target->address_len) &&
-        errno != EINPROGRESS)
-        return trouble(c, "the gateway cannot be reached");
+    const struct sockaddr *address = (const struct sockaddr *)&target->addresses[c->address];
+    if (connect(c->fd, address, target->address_lens[c->address]) && errno != EINPROGRESS)
+        return unreachable(c, errno);
     c->phase = LOAD_CONNECTING;
     c->watched = 0;
     return 0;
@@ -263,8 +273,7 @@ int load_connection_drive(struct load_connection *c, load_receiver receiver, voi
         int error = 0;
         socklen_t len = sizeof error;
         if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) || error)
-            return trouble(c,
-                           error == ECONNREFUSED ? "nobody listens there" : "the gateway cannot be reached");
+            return unreachable(c, error);
         c->phase = LOAD_HANDSHAKE;
     }
     if (c->phase == LOAD_HANDSHAKE) {

@@ -17,12 +17,15 @@
 
 #define LOAD_RECEIVE_BYTES 8192
 
-/* Where all connections go; resolved once. */
+#define LOAD_ADDRESSES_MAX 8
+
+/* Where all connections go; resolved once. A host may have several addresses: the next is tried when one fails. */
 struct load_target {
     const struct load_options *options;
     const struct load_credentials *credentials;
-    struct sockaddr_storage address;
-    socklen_t address_len;
+    struct sockaddr_storage addresses[LOAD_ADDRESSES_MAX];
+    socklen_t address_lens[LOAD_ADDRESSES_MAX];
+    unsigned address_count, current;
 };
 
 enum load_phase { LOAD_CLOSED, LOAD_CONNECTING, LOAD_HANDSHAKE, LOAD_UPGRADE, LOAD_OPEN };
@@ -30,6 +33,8 @@ enum load_phase { LOAD_CLOSED, LOAD_CONNECTING, LOAD_HANDSHAKE, LOAD_UPGRADE, LO
 struct load_connection {
     enum load_phase phase;
     int fd;
+    struct load_target *target;
+    unsigned address; /* which of the target's */
     SSL *ssl;
     uint32_t watched; /* what epoll looks for now; 0: not registered. The loop's own. */
     bool want_write;  /* TLS wants to write before it goes on */
@@ -48,7 +53,7 @@ typedef int (*load_receiver)(void *context, const uint8_t *message, size_t len);
 
 void load_connection_init(struct load_connection *c);
 /* Starts to connect. 0, or -1 (trouble says why). */
-int load_connection_start(struct load_connection *c, const struct load_target *target, const char *device);
+int load_connection_start(struct load_connection *c, struct load_target *target, const char *device);
 /* 0: going on; -1: closed, trouble says why. */
 int load_connection_drive(struct load_connection *c, load_receiver receiver, void *context);
 /*

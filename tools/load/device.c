@@ -74,7 +74,7 @@ static void disconnect(struct load_device *d, uint64_t wait_ms, bool polite)
     load_connection_close(&d->connection, polite);
     if (d->connecting)
         run->connecting--;
-    d->connecting = d->online = false;
+    d->connecting = d->online = d->leap_due = false;
     d->flight_count = d->nacks_to_come = 0;
     /* Full jitter, and never earlier than the gateway asked for. */
     wait_ms += roll(d, d->backoff_ms + 1);
@@ -537,29 +537,40 @@ static uint64_t available(const struct load_device *d)
     return MIN(count, options(d)->batch);
 }
 
-/* A misdeed now and then. True: what was due is done otherwise. */
-static bool misbehave(struct load_device *d, uint64_t count, int *out_result)
+/* A later batch first: it must be refused. 0 if it has to wait, or if there are too few events left for it. */
+static int leap(struct load_device *d, uint64_t count)
 {
-    uint64_t back = MIN(d->next, 1 + roll(d, options(d)->batch)), ahead = 3 + roll(d, options(d)->batch);
+    uint64_t gap = 3 + roll(d, options(d)->batch);
+
+    if (d->flight_count > 0)
+        return 0;
+    d->leap_due = false;
+    if (d->next + gap + 3 > total(d))
+        return 1;
+    return send_batch(d, d->next + gap, MAX(count, 3), true);
+}
+
+/* A misdeed now and then, instead of the next batch. */
+static int misbehave(struct load_device *d, uint64_t count)
+{
+    uint64_t back = MIN(d->next, 1 + roll(d, options(d)->batch));
 
     switch (roll(d, 40)) {
-    case 0: /* a later batch first: it must be refused */
-        if (d->flight_count > 0 || d->next + ahead + 3 > total(d) || d->nacks_to_come > 0)
-            return false;
-        *out_result = send_batch(d, d->next + ahead, MAX(count, 3), true);
-        return true;
+    case 0:
+        d->leap_due = true;
+        return leap(d, count);
     case 1: /* the same again */
     case 2:
         d->next -= back;
         d->run->duplicates_sent += back;
-        return false;
+        break;
     case 3: /* gone without a word */
         d->connection.trouble = "chaos";
-        *out_result = -1;
-        return true;
+        return -1;
     default:
-        return false;
+        break;
     }
+    return send_batch(d, d->next, count, false);
 }
 
 void load_device_pump(struct load_device *d)
@@ -571,7 +582,11 @@ void load_device_pump(struct load_device *d)
         uint64_t count = available(d);
         if (count == 0 || d->nacks_to_come > 0 || starved(d, count))
             return;
-        if (!options(d)->chaos || !misbehave(d, count, &result))
+        if (d->leap_due)
+            result = leap(d, count);
+        else if (options(d)->chaos)
+            result = misbehave(d, count);
+        else
             result = send_batch(d, d->next, count, false);
     }
     if (result < 0)

@@ -39,6 +39,7 @@ struct load_device {
     uint64_t flight_at, flight_count;
     uint64_t nacks_to_come; /* for batches behind a refused one */
     uint64_t dice;          /* chaos */
+    bool leap_due;          /* as soon as nothing is on its way */
     uint64_t socket_bytes;  /* of connections before this one */
 };
 

@@ -44,8 +44,10 @@ static int resolve(struct load_target *target)
         fprintf(stderr, "tributary-load: %s: %s\n", o->host, gai_strerror(error));
         return -1;
     }
-    memcpy(&target->address, found->ai_addr, found->ai_addrlen);
-    target->address_len = found->ai_addrlen;
+    for (const struct addrinfo *a = found; a && target->address_count < LOAD_ADDRESSES_MAX; a = a->ai_next) {
+        memcpy(&target->addresses[target->address_count], a->ai_addr, a->ai_addrlen);
+        target->address_lens[target->address_count++] = a->ai_addrlen;
+    }
     freeaddrinfo(found);
     return 0;
 }
