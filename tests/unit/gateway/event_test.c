@@ -156,7 +156,8 @@ static void test_without_anchors_time_is_that_of_reception(void **state)
 static void test_absurd_anchors_neither_overflow_nor_wrap(void **state)
 {
     (void)state;
-    const struct trib_wire_anchor anchors[] = {{10, UINT64_MAX, 5, UINT64_MAX}, {10, 0, UINT64_MAX, UINT64_MAX - 1}};
+    const struct trib_wire_anchor anchors[] = {{10, UINT64_MAX, 5, UINT64_MAX},
+                                               {10, 0, UINT64_MAX, UINT64_MAX - 1}};
     resolve(anchors, 1, 2000, UINT64_MAX);
     assert_int_equal(event.utc_ms, 0);
     assert_true(event.uncertainty_ms == UINT64_MAX);
@@ -334,8 +335,9 @@ static void test_json_of_custom_data_is_nested(void **state)
 static void test_no_field_is_named_like_a_column(void **state)
 {
     (void)state;
-    const char *columns[] = {"id",   "type",         "device",              "stream",   "seq",     "boot",    "ord",
-                             "time", "time_quality", "time_uncertainty_ms", "received", "session", "content", "gateway"};
+    const char *columns[] = {"id",       "type",    "device",  "stream",       "seq",
+                             "boot",     "ord",     "time",    "time_quality", "time_uncertainty_ms",
+                             "received", "session", "content", "gateway"};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         assert_int_equal(trib_field_by_name(columns[i], strlen(columns[i])), -1);
 }

@@ -75,7 +75,11 @@ static void test_files_of_another_content_are_refused(void **state)
     const struct {
         const char *text;
         size_t len;
-    } bad[] = {{"", 0}, {HEX, 63}, {HEX, 31}, {"0x", 2}, {"g00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 64}};
+    } bad[] = {{"", 0},
+               {HEX, 63},
+               {HEX, 31},
+               {"0x", 2},
+               {"g00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 64}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         write_file(path, bad[i].text, bad[i].len, 0600);
         assert_int_equal(gw_key_file_read(path, secret, &error), GW_EINVALID);
@@ -156,8 +160,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_raw_bytes_and_hex_digits_are_read),     TEST(test_files_of_another_content_are_refused),
-        TEST(test_files_that_others_may_use_are_refused), TEST(test_keys_are_made_once_and_found_again),
+        TEST(test_raw_bytes_and_hex_digits_are_read),
+        TEST(test_files_of_another_content_are_refused),
+        TEST(test_files_that_others_may_use_are_refused),
+        TEST(test_keys_are_made_once_and_found_again),
         TEST(test_named_files_are_not_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
