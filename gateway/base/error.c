@@ -19,10 +19,10 @@ const char *gw_error_text(int code)
     }
 }
 
-int gw_error_set(struct gw_error *error, int code, int errno_value, const char *format, ...)
+void gw_error_fill(struct gw_error *error, int code, int errno_value, const char *format, ...)
 {
     if (!error)
-        return code;
+        return;
     error->code = code;
     va_list args;
     va_start(args, format);
@@ -30,5 +30,4 @@ int gw_error_set(struct gw_error *error, int code, int errno_value, const char *
     va_end(args);
     if (errno_value != 0 && n >= 0 && (size_t)n < sizeof error->text)
         snprintf(error->text + n, sizeof error->text - (size_t)n, " (%s)", strerror(errno_value));
-    return code;
 }

@@ -36,8 +36,19 @@ struct gw_error {
 
 const char *gw_error_text(int code);
 
-/* Fills *error (may be NULL) and returns code. errno_value 0: no system error is appended. */
-int gw_error_set(struct gw_error *error, int code, int errno_value, const char *format, ...)
+/* Fills *error (may be NULL). errno_value 0: no system error is appended. */
+void gw_error_fill(struct gw_error *error, int code, int errno_value, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/*
+ * The same, and its value is code: for `return gw_error_set(...)`. A macro, so that compilers and analysers see which
+ * code comes back: behind a call they take 0 for possible, and warn of results that were never filled.
+ */
+#define gw_error_set(error, code, errno_value, ...)                                                          \
+    __extension__({                                                                                          \
+        const int gw_error_code_ = (code);                                                                   \
+        gw_error_fill((error), gw_error_code_, (errno_value), __VA_ARGS__);                                  \
+        gw_error_code_;                                                                                      \
+    })
 
 #endif

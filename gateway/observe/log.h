@@ -36,9 +36,13 @@ struct gw_log_field {
 /* clang-format on */
 
 /* event: dotted name for machines; message: what happened and what the operator can do. Thread-safe. */
+#ifdef __cppcheck__ /* it does not know __VA_OPT__ */
+#define gw_log(level, event, message, ...) gw_log_write((level), (event), (message), NULL)
+#else
 #define gw_log(level, event, message, ...)                                                                   \
     gw_log_write((level), (event), (message),                                                                \
                  (const struct gw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.name = 0}})
+#endif
 
 void gw_log_write(enum gw_log_level level, const char *event, const char *message,
                   const struct gw_log_field *fields);

@@ -217,33 +217,48 @@ static int take_number(const char *name, const char *value, uint64_t most, uint6
     return CTL_OK;
 }
 
+/* An option that stands alone; false if name is none. */
+static bool take_flag(struct stream_options *options, const char *name)
+{
+    if (strcmp(name, "--numbers") == 0)
+        options->numbers = true;
+    else if (strcmp(name, "-f") == 0 || strcmp(name, "--follow") == 0)
+        options->follow = true;
+    else
+        return false;
+    return true;
+}
+
+static int take_value(struct stream_options *options, const char *command, const char *name,
+                      const char *value)
+{
+    if (strcmp(name, "--from") == 0)
+        return take_number(name, value, UINT64_MAX, &options->from);
+    if (strcmp(name, "--limit") == 0)
+        return take_number(name, value, UINT64_MAX, &options->limit);
+    if (strcmp(name, "-n") == 0)
+        return take_number(name, value, 1000000, &options->last);
+    if (strcmp(name, "--type") != 0 && strcmp(name, "--device") != 0)
+        return ctl_fail(CTL_USAGE, "stream %s does not know %s; tributaryctl help stream says what it takes",
+                        command, name);
+    if (!value)
+        return ctl_fail(CTL_USAGE, "%s needs a value", name);
+    *(name[2] == 't' ? &options->type : &options->device) = value;
+    return CTL_OK;
+}
+
 static int take_options(const struct ctl *ctl, struct stream_options *options)
 {
-    int rc = CTL_OK;
-    for (int i = 1; i < ctl->argument_count && rc == CTL_OK; i++) {
-        const char *name = ctl->arguments[i],
-                   *value = i + 1 < ctl->argument_count ? ctl->arguments[i + 1] : NULL;
-        i++;
-        if (strcmp(name, "--from") == 0)
-            rc = take_number(name, value, UINT64_MAX, &options->from);
-        else if (strcmp(name, "--limit") == 0)
-            rc = take_number(name, value, UINT64_MAX, &options->limit);
-        else if (strcmp(name, "-n") == 0)
-            rc = take_number(name, value, 1000000, &options->last);
-        else if (strcmp(name, "--type") == 0 || strcmp(name, "--device") == 0)
-            *(name[2] == 't' ? &options->type : &options->device) = value;
-        else if (i--, strcmp(name, "--numbers") == 0)
-            options->numbers = true;
-        else if (strcmp(name, "-f") == 0 || strcmp(name, "--follow") == 0)
-            options->follow = true;
-        else
-            rc =
-                ctl_fail(CTL_USAGE, "stream %s does not know %s; tributaryctl help stream says what it takes",
-                         ctl->arguments[0], name);
-        if (rc == CTL_OK && !value && (strcmp(name, "--type") == 0 || strcmp(name, "--device") == 0))
-            rc = ctl_fail(CTL_USAGE, "%s needs a value", name);
+    char **end = ctl->arguments + ctl->argument_count;
+    for (char **word = ctl->arguments + 1; word < end; word++) {
+        if (take_flag(options, *word))
+            continue;
+        int rc = take_value(options, ctl->arguments[0], *word, word + 1 < end ? word[1] : NULL);
+        if (rc != CTL_OK)
+            return rc;
+        word++;
     }
-    return rc;
+    return CTL_OK;
 }
 
 /* A folder without a stream is empty, a data folder that is none is a mistake. */
