@@ -57,15 +57,25 @@ static void start_session(struct reporter *reporter, const struct player_status 
     report(reporter, TRIB_PLAYER_PLAY, status, 0);
 }
 
+/* Where the player is, and with it what it dropped: both go on all the time, and once a second is plenty. */
+static void report_position(struct reporter *reporter, const struct player_status *status)
+{
+    if (status->dropped_frames > reporter->dropped_frames) {
+        reporter->dropped_frames = status->dropped_frames;
+        report(reporter, TRIB_PLAYER_DROPPED, status, status->dropped_frames);
+    } else {
+        report(reporter, TRIB_PLAYER_POSITION, status, 0);
+    }
+}
+
 static void end_session(struct reporter *reporter, const struct player_status *status, enum player_end end,
                         int error)
 {
+    report_position(reporter, status);
     if (end == PLAYER_END_COMPLETE)
         report(reporter, TRIB_PLAYER_COMPLETE, status, 0);
     else if (end == PLAYER_END_ERROR)
         report(reporter, TRIB_PLAYER_ERROR, status, error);
-    else
-        report(reporter, TRIB_PLAYER_POSITION, status, 0);
     device_session_end(reporter->device, end == PLAYER_END_COMPLETE ? TRIB_REASON_ENDED
                                          : end == PLAYER_END_ERROR  ? TRIB_REASON_ERROR
                                                                     : TRIB_REASON_QUIT);
@@ -103,10 +113,6 @@ static void follow_properties(struct reporter *reporter, const struct player_sta
     if (status->duration_ms != reporter->duration_ms) {
         reporter->duration_ms = status->duration_ms;
         report(reporter, TRIB_PLAYER_DURATION, status, (int64_t)status->duration_ms);
-    }
-    if (status->dropped_frames > reporter->dropped_frames) {
-        reporter->dropped_frames = status->dropped_frames;
-        report(reporter, TRIB_PLAYER_DROPPED, status, status->dropped_frames);
     }
 }
 
@@ -182,7 +188,7 @@ void reporter_changed(void *context, enum player_change change, const struct pla
     case PLAYER_TIME:
         if (reporter->phase == REPORTER_PLAYING &&
             side_now_ms() - reporter->position_at_ms >= POSITION_EVERY_MS)
-            report(reporter, TRIB_PLAYER_POSITION, status, 0);
+            report_position(reporter, status);
         break;
     case PLAYER_FAULT:
         report_fault(reporter, status);

@@ -22,6 +22,7 @@ class Session:
     played_ms: int = 0  # while core-idle was false, no seek was on and the cache was not awaited
     advanced_ms: int = 0  # by the advance of time-pos, divided by the speed: a second opinion on played_ms
     paused_ms: int = 0
+    rate_changes: int = 0
     intervals: list = field(default_factory=list)  # of content seconds, as played
 
     @property
@@ -156,6 +157,8 @@ class _Oracle:
             self.move(None if self.seeking else line["value"])
         elif kind == "mpv":
             self.props[name] = line["value"]
+            if name == "speed" and self.session is not None:
+                self.session.rate_changes += 1
         elif kind == "run" and name == "begin":
             self.session, self.props, self.position = None, {}, None
         elif kind == "action" and name == "load":
