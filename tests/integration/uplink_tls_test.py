@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from peer import DAY, NOW, Authority, Gateway, server_context
 
 ROOT = Path(__file__).resolve().parents[2]
-PROBE = Path(os.environ.get("TRIBUTARY_BIN", ROOT / "build/dev/bin")) / "uplink_probe"
+PROBE = Path(os.environ.get("TRIBUTARY_BIN", ROOT / "build/release/bin")) / "uplink_probe"
 EIO, EPROTOCOL, ETLS, ECERTIFICATE, EAUTH, EBUSY = -8, -13, -14, -15, -16, -17
 REFUSED = 5
 
@@ -99,6 +99,7 @@ def test_versions_of_tls(ca, good, version):
         assert probe(g.port, "--ca", ca.path, *TRUSTED).ok
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 def test_tls_1_1_is_refused(ca, good):
     context = server_context(*good)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1

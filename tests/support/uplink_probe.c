@@ -261,13 +261,13 @@ static void run(struct probe *p, struct trib_uplink *uplink, struct trib_posix_t
 {
     struct trib_clock clock = trib_posix_clock();
     uint64_t end = clock.mono_ms(NULL) + p->seconds * 1000;
-    while (clock.mono_ms(NULL) < end && (p->acked < p->events || p->welcomes == 0)) {
-        uint32_t next;
+    uint32_t next = 0;
+    while (clock.mono_ms(NULL) < end) {
         int error = trib_uplink_poll(uplink, clock.mono_ms(NULL), &next);
         p->polls++;
         if (error != 0 && p->first_error == 0)
             p->first_error = error;
-        if (error != 0 && !p->stay)
+        if ((error != 0 && !p->stay) || (p->acked == p->events && p->welcomes > 0))
             break;
         (void)trib_posix_wait(tcp, -1, next < 1000 ? next : 1000);
     }
