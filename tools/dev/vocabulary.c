@@ -251,7 +251,8 @@ static void print_cddl(FILE *out)
         print_cddl_type(out, id);
         fprintf(out, ", ; %s\n", trib_fields[id].name);
     }
-    fputs("  * uint => any ; fields of later versions\n}\n\n; Types of events (head = type * 2 + lane):\n", out);
+    fputs("  * uint => any ; fields of later versions\n}\n\n; Types of events (head = type * 2 + lane):\n",
+          out);
     for (unsigned type = 0; type < TRIB_EVENT_COUNT; type++)
         if (trib_events[type].name)
             fprintf(out, ";   %2u %s\n", type, trib_events[type].name);

@@ -185,30 +185,30 @@ static void test_an_event_that_cannot_be_converted_is_still_an_event(void **stat
 {
     uint8_t *cbor;
     struct trib_wire_batch_item item;
-    struct
-        trib_wire_batch_reader
-            r =
-                open_batch(
-                    BATCH("{\"kind\":\"event\",\"lane\":\"routine\",\"type\":\"poke\",\"mono_ms\":1000,"
-                          "\"fields\":{\"x\":1}"
-                          "}," PAUSE(",\"fields\":{\"cause\":\"nobody\"}") "," PAUSE(
-                              ",\"fields\":{\"position_ms\":"
-                              "\"soon\"}") "," PAUSE(",\"fields\":{"
-                                                     "\"position_"
-                                                     "ms\":1.5}") "," PAUSE(",\"fields\":{\"position_ms\":-"
-                                                                            "1}") "," PAUSE(",\"fields\":{"
-                                                                                            "\"position_ms\":"
-                                                                                            "[1]}") "," PAUSE(",\"fields\":{\"user\":5}") "," PAUSE(",\"fiel"
-                                                                                                                                                    "ds\":{"
-                                                                                                                                                    "\"elsew"
-                                                                                                                                                    "here\":"
-                                                                                                                                                    "{\"a\":"
-                                                                                                                                                    "1},"
-                                                                                                                                                    "\"posit"
-                                                                                                                                                    "ion_"
-                                                                                                                                                    "ms\":"
-                                                                                                                                                    "7}") "," PAUSE("")),
-                    &cbor);
+    struct trib_wire_batch_reader r = open_batch(
+        BATCH(
+            "{\"kind\":\"event\",\"lane\":\"routine\",\"type\":\"poke\",\"mono_ms\":1000,"
+            "\"fields\":{\"x\":1}"
+            "}," PAUSE(",\"fields\":{\"cause\":\"nobody\"}") "," PAUSE(
+                ",\"fields\":{\"position_ms\":"
+                "\"soon\"}") "," PAUSE(",\"fields\":{"
+                                       "\"position_"
+                                       "ms\":1.5}") "," PAUSE(",\"fields\":{\"position_ms\":-"
+                                                              "1}") "," PAUSE(",\"fields\":{"
+                                                                              "\"position_ms\":"
+                                                                              "[1]}") "," PAUSE(",\"fields\":"
+                                                                                                "{\"user\":"
+                                                                                                "5}") "," PAUSE(",\"fiel"
+                                                                                                                "ds\":{"
+                                                                                                                "\"elsew"
+                                                                                                                "here\":"
+                                                                                                                "{\"a\":"
+                                                                                                                "1},"
+                                                                                                                "\"posit"
+                                                                                                                "ion_"
+                                                                                                                "ms\":"
+                                                                                                                "7}") "," PAUSE("")),
+        &cbor);
 
     (void)state;
     item = next(&r);
