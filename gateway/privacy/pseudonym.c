@@ -8,7 +8,8 @@
 #include "privacy/key_id.h"
 
 #define SECRET_BYTES 32
-#define KEPT_BYTES 16 /* of the MAC: FIPS 198-1 §5 allows truncation, 128 bits keep collisions out of reach \
+#define KEPT_BYTES                                                                                           \
+    16 /* of the MAC: FIPS 198-1 §5 allows truncation, 128 bits keep collisions out of reach \
                        */
 
 struct gw_pseudonym_key {
