@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import threading
 import time
 
+import jsonschema
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from gateway import BIN
+from gateway import BIN, ROOT
 
 
 def key_file(pki, name, key):
@@ -67,6 +67,20 @@ def test_all_is_acked_and_found_in_the_stream(gateway, tmp_path):
     assert len({event["user"] for event in events}) == 10
     status, result = check(tmp_path / "acked", stream_file(gateway, tmp_path / "stream"))
     assert (status, result["promised"], result["seen"]) == (0, 4000, 4000), result
+
+
+def test_the_stream_is_as_the_schemas_say(gateway):
+    schemas = {path.stem: jsonschema.Draft202012Validator(json.loads(path.read_text()))
+               for path in (ROOT / "docs" / "schemas").glob("*.json")}
+    load(gateway, "--devices", 2, "--events", 300, "--users", 3)
+    wait_for_stream(gateway, 600)
+    events = gateway.stream_events()
+    assert len({event["type"] for event in events}) > 12
+    for event in events:
+        schema = schemas[event["type"]]
+        schema.validate(event)
+        assert set(event) <= set(schema.schema["properties"]), event
+        assert not schemas["ping" if event["type"] != "ping" else "pause"].is_valid(event)
 
 
 def test_credit_smaller_than_the_window_only_slows_down(make_gateway, tmp_path):

@@ -60,6 +60,10 @@ static void print_field_schema(FILE *out, unsigned id)
     switch (f->type) {
     case TRIB_TYPE_UINT:
     case TRIB_TYPE_INT:
+        if (id == TRIB_FIELD_PREVIOUS) { /* a stream id, and written as one */
+            fputs("\"type\": \"string\", \"pattern\": \"^[0-9a-f]{16}$\"", out);
+            break;
+        }
         fprintf(out, "\"type\": \"integer\", \"minimum\": %" PRId64 ", \"maximum\": %" PRIu64, f->min,
                 f->max);
         break;
