@@ -42,28 +42,31 @@ struct gw_segment_record gw_part_record(const struct gw_part *part)
                                       .state = part->state};
 }
 
-struct gw_part *gw_part_add(struct gw_journal *journal, const struct gw_part *like)
+struct gw_part *gw_part_add_alone(struct gw_journal *journal, const struct gw_part *like)
 {
+    if (journal->part_count == journal->part_capacity) {
+        size_t capacity = journal->part_capacity ? journal->part_capacity * 2 : 16;
+        struct gw_part **parts = realloc(journal->parts, capacity * sizeof(struct gw_part *));
+        if (!parts)
+            return NULL;
+        journal->parts = parts;
+        journal->part_capacity = capacity;
+    }
     struct gw_part *part = malloc(sizeof *part);
     if (!part)
         return NULL;
     *part = *like;
-    pthread_mutex_lock(&journal->lock);
-    if (journal->part_count == journal->part_capacity) {
-        size_t capacity = journal->part_capacity ? journal->part_capacity * 2 : 16;
-        struct gw_part **parts = realloc(journal->parts, capacity * sizeof(struct gw_part *));
-        if (!parts) {
-            pthread_mutex_unlock(&journal->lock);
-            free(part);
-            return NULL;
-        }
-        journal->parts = parts;
-        journal->part_capacity = capacity;
-    }
     size_t at = journal->part_count++;
     for (; at > 0 && journal->parts[at - 1]->first > part->first; at--)
         journal->parts[at] = journal->parts[at - 1];
     journal->parts[at] = part;
+    return part;
+}
+
+struct gw_part *gw_part_add(struct gw_journal *journal, const struct gw_part *like)
+{
+    pthread_mutex_lock(&journal->lock);
+    struct gw_part *part = gw_part_add_alone(journal, like);
     pthread_mutex_unlock(&journal->lock);
     return part;
 }

@@ -82,6 +82,9 @@ struct gw_path gw_part_folder(const struct gw_journal *journal, const struct gw_
 struct gw_segment_record gw_part_record(const struct gw_part *part);
 /* A new part in its place in the list (takes the lock). NULL: out of memory. */
 struct gw_part *gw_part_add(struct gw_journal *journal, const struct gw_part *like);
+/* The same while no other thread knows the journal: takes no lock, so it may be called under meta's (whose order is
+ * the other way round in a commit). */
+struct gw_part *gw_part_add_alone(struct gw_journal *journal, const struct gw_part *like);
 void gw_part_remove(struct gw_journal *journal, struct gw_part *part); /* takes the lock */
 /* Lock held: makes sure the part is open and counted as used. It gives the lock up meanwhile. GW_EDAMAGED:
  * set aside. */

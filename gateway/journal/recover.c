@@ -23,7 +23,7 @@ static int add_record(void *context, const struct gw_segment_record *record)
                            .bytes = record->used_bytes,
                            .quarantine = record->quarantine,
                            .state = record->state};
-    return gw_part_add(journal, &like) ? 0 : GW_ENOMEM;
+    return gw_part_add_alone(journal, &like) ? 0 : GW_ENOMEM;
 }
 
 static struct gw_part *part_at(const struct gw_journal *journal, uint64_t first)

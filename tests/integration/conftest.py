@@ -31,8 +31,12 @@ def make_gateway(tmp_path, pki):
         return made[-1]
 
     yield make
-    for one in made:
-        one.kill()
+    try:
+        for one in made:
+            one.check()
+    finally:
+        for one in made:
+            one.kill()
 
 
 @pytest.fixture

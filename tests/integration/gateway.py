@@ -34,6 +34,7 @@ class Gateway:
             self.settings.setdefault(section, {}).update(values)
         self.wrapper, self.environment = list(wrapper), dict(os.environ, **(environment or {}))
         self.process, self.port, self.http_port = None, None, None
+        self.ended_by_us = False
         self.stderr_path = self.folder / "tributaryd.log"
 
     def write_config(self):
@@ -51,6 +52,7 @@ class Gateway:
         with open(self.stderr_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self.environment, start_new_session=True)
+        self.ended_by_us = False
         deadline = time.monotonic() + wait
         while not port_file.exists():
             if self.process.poll() is not None:
@@ -73,6 +75,7 @@ class Gateway:
         """SIGTERM; returns the exit code."""
         if self.process is None:
             return None
+        self.ended_by_us = True
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -82,9 +85,17 @@ class Gateway:
             raise RuntimeError(f"tributaryd did not stop in {wait} s:\n{self.log()}") from None
 
     def kill(self):
+        self.ended_by_us = True
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    def check(self):
+        """Fails if it ended by itself, or if a sanitizer complained."""
+        if self.process is not None and not self.ended_by_us:
+            assert self.process.poll() is None, f"tributaryd ended with {self.process.returncode}:\n{self.log()}"
+        complaint = re.search(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:).*", self.log())
+        assert not complaint, self.log()
 
     def restart(self):
         self.stop()

@@ -33,6 +33,7 @@ def test_a_graceful_stop_acks_what_was_sent_and_says_when_to_come_back(gateway):
     device = Device(gateway, "dev-a").online()
     device.send_events(100)
     device.settle()
+    gateway.ended_by_us = True
     gateway.process.terminate()
     bye = device.expect_bye(d.BYE_DRAINING)
     assert bye[2] > 0
