@@ -6,7 +6,8 @@
  * address is compared with its iPAddress names (RFC 6125 leaves these to the application, and mbedTLS 2.28 does not do
  * it); no server name is indicated for one (RFC 6066 §3).
  * Dates: against trusted time where utc_ms gives one, beginning and end. Without it only the end counts, against
- * time_floor_ms: the later of the firmware's build date and the newest time the gateway gave.
+ * time_floor_ms: the later of the firmware's build date and the newest time the gateway gave (never before
+ * TRIB_MBEDTLS_TIME_FLOOR_MS, when this SDK did not exist yet).
  * Memory: mbedTLS allocates its records, certificates and keys with its own allocator. Sessions are resumed within
  * one struct trib_mbedtls, for the same name only.
  */
@@ -26,6 +27,7 @@ extern "C" {
 #endif
 
 #define TRIB_MBEDTLS_NAME_BYTES 256
+#define TRIB_MBEDTLS_TIME_FLOOR_MS 1767225600000ull /* 2026-01-01 */
 
 /* DER, or PEM with its terminating zero byte counted. */
 struct trib_mbedtls_blob {

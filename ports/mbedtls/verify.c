@@ -133,6 +133,8 @@ static bool has_address(const mbedtls_x509_crt *crt, const uint8_t *address, siz
 static uint32_t judge_dates(const struct trib_mbedtls *tls, const mbedtls_x509_crt *crt)
 {
     uint64_t utc_ms = 0, floor_ms = tls->config.time_floor_ms;
+    if (floor_ms < TRIB_MBEDTLS_TIME_FLOOR_MS)
+        floor_ms = TRIB_MBEDTLS_TIME_FLOOR_MS;
     uint64_t from_ms = trib_mbedtls_time_ms(&crt->valid_from), to_ms = trib_mbedtls_time_ms(&crt->valid_to);
     if (tls->config.utc_ms == NULL || !tls->config.utc_ms(tls->config.utc_context, &utc_ms))
         return to_ms < floor_ms ? MBEDTLS_X509_BADCERT_EXPIRED : 0;

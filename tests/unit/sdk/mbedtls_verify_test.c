@@ -133,6 +133,8 @@ static bool utc_ms(void *context, uint64_t *out_utc_ms)
     return trusted != 0;
 }
 
+static int end_year = 2027;
+
 static uint32_t judge(uint64_t now_ms, uint64_t floor_ms, uint32_t flags)
 {
     struct trib_mbedtls tls;
@@ -140,7 +142,7 @@ static uint32_t judge(uint64_t now_ms, uint64_t floor_ms, uint32_t flags)
     memset(&tls, 0, sizeof tls);
     memset(&crt, 0, sizeof crt);
     crt.valid_from = (mbedtls_x509_time){2026, 1, 1, 0, 0, 0};
-    crt.valid_to = (mbedtls_x509_time){2027, 1, 1, 0, 0, 0};
+    crt.valid_to = (mbedtls_x509_time){end_year, 1, 1, 0, 0, 0};
     trusted = now_ms;
     tls.config.utc_ms = utc_ms;
     tls.config.time_floor_ms = floor_ms;
@@ -161,6 +163,10 @@ static void test_dates_count_as_far_as_time_is_known(void **state)
     assert_int_equal(judge(0, from - 1, 0), 0); /* made after the firmware was built: the usual case */
     assert_int_equal(judge(0, to, 0), 0);
     assert_int_equal(judge(0, to + 1, 0), expired);
+    /* Nothing is known at all: what ended before there was this SDK is refused still. */
+    end_year = 2025;
+    assert_int_equal(judge(0, 0, 0), expired);
+    end_year = 2027;
     /* What the system's clock said does not count, all else stays. */
     assert_int_equal(judge(from, 0, expired | future | MBEDTLS_X509_BADCERT_NOT_TRUSTED),
                      MBEDTLS_X509_BADCERT_NOT_TRUSTED);
