@@ -6,9 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/units.h"
 #include "observe/health.h"
 #include "observe/metrics.h"
 #include "observe/process.h"
+#include "wire/message.h"
 
 #define JSON_TYPE "application/json"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -184,6 +186,90 @@ static void status(struct gw_admin_view *view, struct gw_admin_answer *out)
     answer_json(200, tree, out);
 }
 
+/* --- /v1/quarantine --- */
+
+#define QUARANTINE_LIMIT 1000 /* listed unless asked for another number */
+#define QUARANTINE_LIMIT_MAX 16384
+
+struct listing {
+    cJSON *list;
+    uint64_t limit, count;
+};
+
+static int add_rejected(void *context, const struct gw_journal_rejected *rejected)
+{
+    struct listing *listing = context;
+    if (listing->count++ >= listing->limit)
+        return 0; /* counted all the same */
+    char device[256], stream[17];
+    snprintf(device, sizeof device, "%.*s", (int)rejected->device_len, rejected->device);
+    snprintf(stream, sizeof stream, "%016" PRIx64, rejected->stream);
+    cJSON *item = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(item, "device", device);
+    (void)cJSON_AddStringToObject(item, "stream", stream);
+    add_number(item, "seq", rejected->seq);
+    add_number(item, "received_ms", rejected->received_ms);
+    add_number(item, "code", rejected->code);
+    (void)cJSON_AddStringToObject(item, "reason", gw_admin_reject_name(rejected->code));
+    add_number(item, "sealed_bytes", rejected->sealed_len);
+    (void)cJSON_AddItemToArray(listing->list, item);
+    return 0;
+}
+
+const char *gw_admin_reject_name(uint32_t code)
+{
+    switch (code) {
+    case TRIB_REJECT_UNKNOWN_TYPE:
+        return "unknown type";
+    case TRIB_REJECT_WRONG_TYPE:
+        return "wrong type of a field";
+    case TRIB_REJECT_MISSING_FIELD:
+        return "missing field";
+    case TRIB_REJECT_OUT_OF_RANGE:
+        return "value out of range";
+    case TRIB_REJECT_UNKNOWN_SCHEMA:
+        return "unknown schema";
+    case TRIB_REJECT_TOO_LARGE:
+        return "too large";
+    case TRIB_REJECT_MALFORMED:
+        return "malformed";
+    default:
+        return "unknown code";
+    }
+}
+
+int gw_admin_add_quarantine(cJSON *tree, struct gw_journal *journal, uint64_t limit)
+{
+    struct listing listing = {.list = cJSON_AddArrayToObject(tree, "quarantine"), .limit = limit};
+    int rc = gw_journal_each_rejected(journal, add_rejected, &listing);
+    add_number(tree, "total", listing.count);
+    return rc;
+}
+
+static void quarantine(struct gw_admin_view *view, const struct gw_http_request *request,
+                       struct gw_admin_answer *out)
+{
+    char text[8];
+    uint64_t limit = QUARANTINE_LIMIT;
+    if (gw_http_query(request, "limit", text, sizeof text) &&
+        (!gw_units_number(text, &limit) || limit > QUARANTINE_LIMIT_MAX)) {
+        answer_error(400, "limit is a whole number up to 16384", out);
+        return;
+    }
+    cJSON *tree = cJSON_CreateObject();
+    int rc = GW_EAGAIN;
+    pthread_mutex_lock(&view->lock);
+    if (view->journal)
+        rc = gw_admin_add_quarantine(tree, view->journal, limit);
+    pthread_mutex_unlock(&view->lock);
+    if (rc == GW_OK) {
+        answer_json(200, tree, out);
+        return;
+    }
+    cJSON_Delete(tree);
+    answer_error(503, rc == GW_EAGAIN ? "the journal is not open yet" : "the journal cannot be read", out);
+}
+
 void gw_admin_answer(struct gw_admin_view *view, const struct gw_http_request *request, bool local,
                      struct gw_admin_answer *out)
 {
@@ -195,9 +281,11 @@ void gw_admin_answer(struct gw_admin_view *view, const struct gw_http_request *r
         ready(out);
     else if (local && strcmp(request->path, "/v1/status") == 0)
         status(view, out);
+    else if (local && strcmp(request->path, "/v1/quarantine") == 0)
+        quarantine(view, request, out);
     else
         answer_error(404,
-                     local ? "there are /metrics, /healthz, /readyz and /v1/status"
+                     local ? "there are /metrics, /healthz, /readyz, /v1/status and /v1/quarantine"
                            : "there are /metrics, /healthz and /readyz; the admin API is on the Unix socket",
                      out);
 }

@@ -29,6 +29,10 @@ void gw_admin_answer(struct gw_admin_view *view, const struct gw_http_request *r
 /* The members gateway_id, journal and sinks of /v1/status. */
 void gw_admin_add_journal(cJSON *tree, struct gw_journal *journal, const char *const *sink_names,
                           size_t sink_count);
+/* The members quarantine (at most limit events, oldest first) and total of /v1/quarantine. The journal's errors. */
+GW_MUST_CHECK int gw_admin_add_quarantine(cJSON *tree, struct gw_journal *journal, uint64_t limit);
+/* Why an event was rejected (enum trib_reject), for people. */
+const char *gw_admin_reject_name(uint32_t code);
 /* {"error": text} for a refusal before there was a request. */
 void gw_admin_refuse(int status, struct gw_admin_answer *out);
 

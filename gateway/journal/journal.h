@@ -98,6 +98,19 @@ GW_MUST_CHECK int gw_journal_cursor_get(struct gw_journal *journal, const char *
 /* Unlinks sealed, merged segments that every named sink has passed. Called by the committer when idle. */
 GW_MUST_CHECK int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count);
 
+/* An event in quarantine, without what is sealed. Borrowed for the call. */
+struct gw_journal_rejected {
+    const char *device; /* not terminated */
+    size_t device_len;
+    uint64_t stream, seq, received_ms; /* received_ms: UTC */
+    uint32_t code;                     /* enum trib_reject */
+    size_t sealed_len;
+};
+/* A result other than 0 ends the walk. It runs in a read transaction: it must be quick and not call the journal. */
+typedef int (*gw_journal_rejected_fn)(void *context, const struct gw_journal_rejected *rejected);
+/* Calls fn for each event in quarantine, oldest first. 0; fn's result; GW_EIO; GW_EDAMAGED. Any thread. */
+GW_MUST_CHECK int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn, void *context);
+
 struct gw_journal_stats {
     uint64_t disk_bytes, segments, damaged_segments, quarantine_entries;
 };

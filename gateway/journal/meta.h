@@ -70,6 +70,9 @@ typedef int (*gw_meta_cursor_fn)(void *context, const char *sink, uint64_t offse
 GW_MUST_CHECK int gw_meta_each_segment(struct gw_meta *meta, gw_meta_segment_fn fn, void *context);
 GW_MUST_CHECK int gw_meta_each_cursor(struct gw_meta *meta, gw_meta_cursor_fn fn, void *context);
 uint64_t gw_meta_quarantine_count(struct gw_meta *meta);
+/* first: offset of the segment that it came from. */
+typedef int (*gw_meta_quarantine_fn)(void *context, uint64_t first, const MDB_val *value);
+GW_MUST_CHECK int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context);
 uint64_t gw_meta_bytes(const struct gw_meta *meta);
 
 /*

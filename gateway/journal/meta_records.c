@@ -423,6 +423,23 @@ uint64_t gw_meta_quarantine_count(struct gw_meta *meta)
     return stat.ms_entries;
 }
 
+struct quarantine_visit {
+    gw_meta_quarantine_fn fn;
+    void *context;
+};
+
+static int visit_quarantine(void *context, const MDB_val *key, const MDB_val *value)
+{
+    const struct quarantine_visit *visit = context;
+    return key->mv_size == 16 ? visit->fn(visit->context, gw_get64_be(key->mv_data), value) : GW_EDAMAGED;
+}
+
+int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context)
+{
+    struct quarantine_visit visit = {.fn = fn, .context = context};
+    return each_record(meta, meta->quarantine, visit_quarantine, &visit);
+}
+
 uint64_t gw_meta_bytes(const struct gw_meta *meta)
 {
     return meta->map_bytes;

@@ -12,6 +12,7 @@ import urllib.request
 
 import pytest
 
+from device import Device
 from gateway import BIN
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -197,3 +198,35 @@ def test_prometheus_scrapes(gateway, tmp_path):
     finally:
         prometheus.terminate()
         prometheus.wait(WAIT_S)
+
+
+def ctl(gateway, *words):
+    result = run(BIN / "tributaryctl", "--config", gateway.write_config(), *words)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_tributaryctl_reads_back_what_a_device_sent(gateway):
+    device = Device(gateway, "tv-1").online()
+    device.work(3)
+    device.send_events(2, kind=77)
+    device.settle()
+    status = json.loads(ctl(gateway, "--json", "status"))
+    assert status["events"]["committed"] == 3 and status["events"]["rejected"] == 2 and status["connections"] == 1
+    assert status["journal"]["quarantine_entries"] == 2
+    listed = json.loads(ctl(gateway, "--json", "quarantine", "list"))
+    assert [(q["device"], q["seq"], q["reason"]) for q in listed["quarantine"]] == [("tv-1", seq, "unknown type") for seq in (4, 5)]
+    assert "2 events in quarantine" in ctl(gateway, "quarantine", "list")
+    assert json.loads(ctl(gateway, "--json", "quarantine", "list", "--limit", "1"))["total"] == 2
+    until = time.monotonic() + WAIT_S
+    while len(gateway.stream_events()) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    stats = json.loads(ctl(gateway, "--json", "stream", "stats"))
+    assert stats["events"] == 3 and stats["devices"] == 1
+    assert "BEHIND" in ctl(gateway, "status")
+    device.leave()
+    assert gateway.stop() == 0
+    assert json.loads(ctl(gateway, "--json", "quarantine", "list")) == listed
+    offline = json.loads(ctl(gateway, "--json", "journal", "inspect"))
+    assert offline["journal"]["end"] >= 1 and offline["sinks"][0]["behind"] == 0
+    assert [event["seq"] for event in gateway.stream_events()] == [1, 2, 3]

@@ -34,11 +34,14 @@ typedef int (*ctl_command)(const struct ctl *ctl);
 int ctl_status(const struct ctl *ctl);
 int ctl_stream(const struct ctl *ctl);
 int ctl_journal(const struct ctl *ctl);
+int ctl_quarantine(const struct ctl *ctl);
 int ctl_check_config(const struct ctl *ctl);
 int ctl_reference(const struct ctl *ctl);
 
 /* --- shared helpers --- */
 
+/* A whole number up to most; else the error is printed. */
+int ctl_take_number(const char *name, const char *value, uint64_t most, uint64_t *out);
 /* "tributaryctl: ..." on standard error; returns code. */
 int ctl_fail(enum ctl_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Where files are read: CTL_OK if the data folder is known, else the error has been printed. */

@@ -27,6 +27,13 @@ static const struct command {
      "were stepped over.\n"},
     {"journal", ctl_journal, "inspect", "what the journal holds: offsets, segments, quarantine, sinks",
      "Asks the running gateway; without one it takes the lock and opens the journal itself.\n"},
+    {"quarantine", ctl_quarantine, "list", "what was rejected, and why",
+     "  quarantine list [--limit N]    the oldest N (1000) of the events that are kept sealed for 7 days, "
+     "with the reason\n"
+     "\n"
+     "Asks the running gateway; without one it takes the lock and opens the journal itself. What an event "
+     "holds stays\n"
+     "sealed.\n"},
     {"check-config", ctl_check_config, "FILE", "check a configuration without starting anything",
      "Shows everything that is wrong, with file and line, or the effective configuration with worst-case "
      "memory and\n"

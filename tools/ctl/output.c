@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "config/units.h"
 #include "ctl.h"
 
 int ctl_fail(enum ctl_exit code, const char *format, ...)
@@ -24,6 +25,15 @@ int ctl_print_json(const cJSON *tree)
         return ctl_fail(CTL_FAILED, "out of memory");
     puts(text);
     cJSON_free(text);
+    return CTL_OK;
+}
+
+int ctl_take_number(const char *name, const char *value, uint64_t most, uint64_t *out)
+{
+    uint64_t number;
+    if (!value || !gw_units_number(value, &number) || number > most)
+        return ctl_fail(CTL_USAGE, "%s needs a whole number up to %" PRIu64, name, most);
+    *out = number;
     return CTL_OK;
 }
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/layout.h"
-#include "config/units.h"
 #include "fields.h"
 
 #define TAIL_EVENTS 10
@@ -208,15 +207,6 @@ int stream_tail(const struct ctl *ctl, const struct stream_options *options)
 
 /* --- options --- */
 
-static int take_number(const char *name, const char *value, uint64_t most, uint64_t *out)
-{
-    uint64_t number;
-    if (!value || !gw_units_number(value, &number) || number > most)
-        return ctl_fail(CTL_USAGE, "%s needs a whole number up to %" PRIu64, name, most);
-    *out = number;
-    return CTL_OK;
-}
-
 /* An option that stands alone; false if name is none. */
 static bool take_flag(struct stream_options *options, const char *name)
 {
@@ -233,11 +223,11 @@ static int take_value(struct stream_options *options, const char *command, const
                       const char *value)
 {
     if (strcmp(name, "--from") == 0)
-        return take_number(name, value, UINT64_MAX, &options->from);
+        return ctl_take_number(name, value, UINT64_MAX, &options->from);
     if (strcmp(name, "--limit") == 0)
-        return take_number(name, value, UINT64_MAX, &options->limit);
+        return ctl_take_number(name, value, UINT64_MAX, &options->limit);
     if (strcmp(name, "-n") == 0)
-        return take_number(name, value, 1000000, &options->last);
+        return ctl_take_number(name, value, 1000000, &options->last);
     if (strcmp(name, "--type") != 0 && strcmp(name, "--device") != 0)
         return ctl_fail(CTL_USAGE, "stream %s does not know %s; tributaryctl help stream says what it takes",
                         command, name);

@@ -63,6 +63,21 @@ void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *o
     *out = (struct gw_journal_stats){.disk_bytes = 4096, .segments = 2, .quarantine_entries = 3};
 }
 
+int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn, void *context)
+{
+    (void)journal;
+    struct gw_journal_rejected rejected = {.device = "tv-1",
+                                           .device_len = 4,
+                                           .stream = 0xab,
+                                           .received_ms = 1700000000000,
+                                           .code = 3,
+                                           .sealed_len = 99};
+    for (rejected.seq = 1; rejected.seq <= 3; rejected.seq++)
+        if (fn(context, &rejected) != 0)
+            return GW_EIO;
+    return GW_OK;
+}
+
 /* --- a server in a folder of its own --- */
 
 static char folder[256], run[400], socket_path[500];
@@ -224,6 +239,23 @@ static void test_status_tells_numbers_exactly(void **state)
     gw_admin_set_journal(admin, NULL);
 }
 
+static void test_quarantine_is_listed_without_what_is_sealed(void **state)
+{
+    (void)state;
+    static char dummy;
+    assert_true(is_status(ask(connect_local(), "/v1/quarantine"), 503));
+    gw_admin_set_journal(admin, (struct gw_journal *)(void *)&dummy);
+    assert_true(is_status(ask(connect_http(), "/v1/quarantine"), 404));
+    assert_true(is_status(ask(connect_local(), "/v1/quarantine?limit=x"), 400));
+    assert_true(is_status(ask(connect_local(), "/v1/quarantine?limit=16385"), 400));
+    assert_true(is_status(ask(connect_local(), "/v1/quarantine?limit=1"), 200));
+    assert_non_null(strstr(answer,
+                           "{\"quarantine\":[{\"device\":\"tv-1\",\"stream\":\"00000000000000ab\",\"seq\":1,"
+                           "\"received_ms\":1700000000000,\"code\":3,\"reason\":\"missing field\","
+                           "\"sealed_bytes\":99}],\"total\":3}\n"));
+    gw_admin_set_journal(admin, NULL);
+}
+
 static void test_metrics_are_served_on_one_kept_connection(void **state)
 {
     (void)state;
@@ -370,6 +402,7 @@ int main(void)
         WITH_SERVER(test_ready_says_why_not),
         WITH_SERVER(test_the_admin_api_is_on_the_unix_socket_only),
         WITH_SERVER(test_status_tells_numbers_exactly),
+        WITH_SERVER(test_quarantine_is_listed_without_what_is_sealed),
         WITH_SERVER(test_metrics_are_served_on_one_kept_connection),
         WITH_SERVER(test_pipelined_requests_are_answered_in_order),
         WITH_SERVER(test_a_refusal_is_read_even_when_more_was_sent),

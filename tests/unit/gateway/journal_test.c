@@ -269,6 +269,40 @@ static void test_rejected_only_batches_move_rows_and_keep_quarantine(void **stat
     assert_int_equal(r.lost, 0); /* offsets without entries are no loss */
 }
 
+static int list_rejected(void *context, const struct gw_journal_rejected *rejected)
+{
+    char *text = context;
+    size_t len = strlen(text);
+    snprintf(text + len, 256 - len, "%.*s/%u/%u/%u/%u ", (int)rejected->device_len, rejected->device,
+             (unsigned)rejected->stream, (unsigned)rejected->seq, (unsigned)rejected->code,
+             (unsigned)rejected->sealed_len);
+    return rejected->seq == 9 ? 77 : 0;
+}
+
+/* Wherever it lies: in meta, in the active segment, or on its way from one to the other. */
+static void test_each_rejected_event_is_listed_once(void **state)
+{
+    struct fixture *f = *state;
+    open_journal(f);
+    for (uint64_t i = 1; i <= 4; i++) {
+        struct batch b;
+        make_batch(&b, "tv-1", 1, i - 1, i, 0);
+        struct gw_journal_quarantine q = {
+            .sealed = b.bytes, .sealed_len = 100 + i, .stream = 1, .seq = i == 4 ? 9 : i, .code = 3};
+        b.write.entry = NULL;
+        b.write.quarantine = &q;
+        b.write.quarantine_count = 1;
+        assert_int_equal(commit_one(f, &b), 0);
+        char text[256] = "";
+        assert_int_equal(gw_journal_each_rejected(f->journal, list_rejected, text), i == 4 ? 77 : 0);
+        static const char all[] = "tv-1/1/1/3/101 tv-1/1/2/3/102 tv-1/1/3/3/103 tv-1/1/9/3/104 ";
+        assert_int_equal(strlen(text), 15 * i);
+        assert_memory_equal(text, all, 15 * i);
+        if (i == 2)
+            reopen_journal(f);
+    }
+}
+
 static void test_cursors_survive(void **state)
 {
     struct fixture *f = *state;
@@ -414,6 +448,7 @@ int main(void)
         JOURNAL_TEST(test_rows_and_offsets_survive_a_clean_stop),
         JOURNAL_TEST(test_rows_and_offsets_survive_a_kill),
         JOURNAL_TEST(test_rejected_only_batches_move_rows_and_keep_quarantine),
+        JOURNAL_TEST(test_each_rejected_event_is_listed_once),
         JOURNAL_TEST(test_cursors_survive),
         JOURNAL_TEST(test_reclaim_gives_the_disk_back),
         JOURNAL_TEST(test_read_says_how_much_room_an_entry_needs),
