@@ -17,16 +17,41 @@ static bool inside(const struct trib_storage_ram *ram, uint32_t address, uint32_
     return !ram->off && address <= size && length <= size - address;
 }
 
+static void unmark_blank(struct trib_storage_ram *ram, uint32_t address)
+{
+    uint32_t unit = address / ram->program_bytes;
+    for (uint32_t i = 0; i < ram->program_bytes; i++)
+        if (ram->bytes[unit * ram->program_bytes + i] != 0xFF)
+            return;
+    ram->written[unit] = 0;
+}
+
+/* The unit under the cut counts as programmed, even if it reads blank: its cells may be on the brink. */
+static void mark(struct trib_storage_ram *ram, uint32_t address)
+{
+    if (!ram->written || address % ram->program_bytes != 0)
+        return;
+    uint8_t *unit = &ram->written[address / ram->program_bytes];
+    ram->twice += *unit;
+    *unit = 1;
+}
+
 /* Writes byte by byte, for the power may go at each. data NULL: erase. False: it went. */
 static bool apply(struct trib_storage_ram *ram, uint32_t address, const uint8_t *data, uint32_t length)
 {
     for (uint32_t i = 0; i < length; i++) {
         uint8_t *cell = &ram->bytes[address + i];
         uint8_t value = data ? (uint8_t)(*cell & data[i]) : 0xFF; /* a cell's bits only fall but by erasing */
+        if (data)
+            mark(ram, address + i);
         if (ram->bytes_done == ram->cut_after) {
             uint8_t mask = ram->tear == TRIB_TEAR_BITS ? (uint8_t)next_random(ram) : 0;
             *cell = (uint8_t)((*cell & ~mask) | (value & mask));
+            if (data && ram->written && ram->blank_is_fresh)
+                unmark_blank(ram, address + i);
             ram->off = true;
+            if (ram->twin)
+                ram->twin->off = true;
             return false;
         }
         *cell = value;
@@ -51,11 +76,6 @@ static int ram_program(void *context, uint32_t address, const void *data, uint32
         address / ram->sector_bytes == ram->bad_sector)
         return TRIB_EIO;
     ram->programs++;
-    for (uint32_t i = 0; ram->written && i < length; i += ram->program_bytes) {
-        uint8_t *unit = &ram->written[(address + i) / ram->program_bytes];
-        ram->twice += *unit;
-        *unit = 1;
-    }
     return apply(ram, address, data, length) ? 0 : TRIB_EIO;
 }
 

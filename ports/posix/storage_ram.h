@@ -28,9 +28,11 @@ struct trib_storage_ram {
     uint8_t *written;   /* optional: a byte for each program unit, to find cells programmed twice */
     uint64_t cut_after; /* bytes programmed or erased until the power goes, in the midst of a call */
     enum trib_storage_ram_tear tear;
-    uint32_t random;     /* state of the tear's bits; not 0 */
-    uint32_t bad_sector; /* erase and program fail there; UINT32_MAX: none */
-    bool off;            /* the power is gone: each call fails */
+    uint32_t random;               /* state of the tear's bits; not 0 */
+    uint32_t bad_sector;           /* erase and program fail there; UINT32_MAX: none */
+    bool blank_is_fresh;           /* a unit that a cut left blank counts as never programmed */
+    struct trib_storage_ram *twin; /* loses its power together with this one; NULL: none */
+    bool off;                      /* the power is gone: each call fails */
     bool fail_sync;
     uint64_t bytes_done; /* programmed and erased so far */
     uint32_t programs, erases, syncs;

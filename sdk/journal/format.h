@@ -18,6 +18,7 @@
  *     ACK        varint acked, u32 acked_crc, u8 flags
  *   seal    4 bytes, programmed after the next sector's header is durable and before that sector gets records.
  *           So a newest sector that is sealed has lost its successor: its positions must not be used again.
+ *           A seal that a cut prevented is not made up for: its cells may be half programmed.
  *
  * A position counts the events and dropped events of a ring since its first format and knows nothing of streams.
  * A header names a stream and the position of its seq 2: it holds for all positions from there on, also for those in

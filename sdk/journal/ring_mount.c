@@ -3,6 +3,8 @@
 
 #include "journal/journal.h"
 
+#define SEEMING_BLANK 16u
+
 static bool geometry_good(const struct trib_storage *s)
 {
     uint32_t unit = s->program_bytes;
@@ -51,11 +53,13 @@ static void look_behind_tail(struct trib_ring *r, const struct trib_ring_cursor 
     struct trib_raw_record raw;
     uint64_t events = 0;
 
-    r->offset = trib_format_align(s, at);
+    /* One unit more is left out: the cut may have come while it was programmed, and it only seems to be blank. And a
+     * torn record may end in bytes that are 0xFF by right: 8 of a number, a break, 4 of a CRC, at most. */
+    r->offset = trib_format_align(s, written > at ? written + SEEMING_BLANK : at) + s->program_bytes;
+    r->offset = r->offset < limit ? r->offset : limit;
     if (written <= at)
         return;
     found->damaged++;
-    r->offset = trib_format_align(s, written);
     for (uint32_t i = at + 1; i + 6 <= written;) {
         if (trib_format_record_read(s, r->sector, i, written, r->seed, &raw) != 0) {
             i++;
@@ -142,12 +146,6 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
         out_found->verdict = TRIB_RING_LOST;
         out_found->lost_count += out_found->lost_count == 0;
     }
-    uint32_t before;
-    if (trib_ring_find_sector(r, r->sector_seq - 1,
-                              (r->sector + storage->sector_count - 1) % storage->sector_count, &before,
-                              &h) == 0 &&
-        h.sector_seq == r->sector_seq - 1)
-        put_seal(r, before, h.crc); /* the cut came between header and seal */
     /* A process that was killed leaves what was programmed and never synced: it counts only from here on. */
     if (storage->sync(storage->context) < 0)
         return TRIB_EIO;

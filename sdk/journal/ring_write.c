@@ -16,6 +16,9 @@ void trib_ring_begin(struct trib_ring_writer *w, struct trib_ring *r)
     w->saved_acked = UINT64_MAX;
     w->error = 0;
     w->based = !r->need_base;
+#ifdef TRIB_MUTANT_NO_BASE
+    w->based = true;
+#endif
 }
 
 uint32_t trib_ring_body_max(const struct trib_storage *s, uint32_t contexts)
