@@ -1,3 +1,5 @@
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,19 +152,35 @@ static void close_websocket(struct gw_connection *connection, unsigned code)
     start_closing(connection);
 }
 
+/*
+ * All is out; libwebsockets has nothing left either, else it would not have called. After a close handshake the
+ * server closes the socket (RFC 6455 §7.1.1). A peer from which no close frame can come is told that nothing follows.
+ */
+static int said_all(struct gw_connection *connection)
+{
+    if (connection->peer_closed)
+        return -1;
+    bool no_handshake = connection->deaf || !connection->session.rules;
+    if (connection->phase == GW_CONNECTION_CLOSING && no_handshake && !connection->told_end) {
+        connection->told_end = true;
+        SSL_shutdown(lws_get_ssl(connection->wsi));
+        ERR_clear_error();
+    }
+    return 0;
+}
+
 int gw_connection_writable(struct gw_connection *connection)
 {
     size_t len = connection->out_len < OUT_CHUNK ? connection->out_len : OUT_CHUNK;
-    if (len == 0) /* libwebsockets has nothing left either, else it would not have called */
-        return connection->peer_closed ? -1 : 0;
+    if (len == 0)
+        return said_all(connection);
     uint8_t *begin = connection->out + LWS_PRE;
     if (lws_write(connection->wsi, begin, len, LWS_WRITE_RAW) < 0)
         return -1;
     connection->out_len -= len; /* what the socket did not take, libwebsockets keeps */
-    if (connection->out_len > 0) {
+    if (connection->out_len > 0)
         memmove(begin, begin + len, connection->out_len);
-        lws_callback_on_writable(connection->wsi);
-    } else if (connection->peer_closed) {
+    if (connection->out_len > 0 || connection->phase == GW_CONNECTION_CLOSING) {
         lws_callback_on_writable(connection->wsi);
     } else if (connection->out_capacity > OUT_CHUNK) {
         free(connection->out);

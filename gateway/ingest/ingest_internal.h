@@ -36,6 +36,7 @@ struct gw_connection {
     bool has_seat;        /* in the registry */
     bool deaf;            /* its frames cannot be read any more */
     bool peer_closed;     /* the peer sent a close frame */
+    bool told_end;        /* TLS close_notify is sent */
     bool cut;             /* it does not read: nothing is sent any more */
     uint64_t deadline_ms; /* then the socket is closed */
     uint64_t reserved_bytes;
