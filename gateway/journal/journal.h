@@ -18,25 +18,25 @@
 struct gw_journal;
 
 struct gw_journal_config {
-    const char *folder;      /* must exist and be writable; locked while open */
-    uint64_t segment_bytes;  /* 0: 256 MiB; at least 1 MiB */
-    uint64_t quota_bytes;    /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
+    const char *folder;        /* must exist and be writable; locked while open */
+    uint64_t segment_bytes;    /* 0: 256 MiB; at least 1 MiB */
+    uint64_t quota_bytes;      /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
     uint64_t stream_forget_ms; /* rows not touched for this long are forgotten; 0: 90 days */
 };
 
 struct gw_journal_stream {
-    uint64_t committed; /* last committed seq, 0: none */
-    uint32_t crc;       /* of that event (trib_wire_event_crc), 0 for a drop */
+    uint64_t committed;  /* last committed seq, 0: none */
+    uint32_t crc;        /* of that event (trib_wire_event_crc), 0 for a drop */
     uint64_t generation; /* journal generation of the device when committed */
 };
 
 /* What one batch does to one stream: compare-and-swap on its row. */
 struct gw_journal_lane {
-    uint64_t stream;        /* 0: not used */
-    uint64_t expected;      /* the row's committed seq must be this (a missing row counts as 0) ... */
-    bool adopt;             /* ... unless adopt: another gateway acked the rest; then the row must be ≤ expected */
-    uint64_t last_seq;      /* new committed seq; equal to expected: nothing new, the row keeps its crc ... */
-    uint32_t last_crc;      /* ... and this is 0 */
+    uint64_t stream;   /* 0: not used */
+    uint64_t expected; /* the row's committed seq must be this (a missing row counts as 0) ... */
+    bool adopt; /* ... unless adopt: another gateway acked the rest; then the row must be ≤ expected */
+    uint64_t last_seq; /* new committed seq; equal to expected: nothing new, the row keeps its crc ... */
+    uint32_t last_crc; /* ... and this is 0 */
 };
 
 struct gw_journal_quarantine {
@@ -59,7 +59,8 @@ struct gw_journal_write {
 };
 
 /* GW_EBUSY another process has it; GW_EVERSION; GW_EDAMAGED (meta); GW_EIO; GW_EINVALID (folder missing, read-only). */
-GW_MUST_CHECK int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **out, struct gw_error *error);
+GW_MUST_CHECK int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **out,
+                                  struct gw_error *error);
 void gw_journal_close(struct gw_journal *journal);
 
 uint64_t gw_journal_epoch(const struct gw_journal *journal);
@@ -67,8 +68,8 @@ uint64_t gw_journal_epoch(const struct gw_journal *journal);
 const char *gw_journal_gateway_id(const struct gw_journal *journal);
 
 /* All writes in one transaction, synced before it returns. 0: look at each status. GW_EFULL or GW_EIO: none is kept. */
-GW_MUST_CHECK int gw_journal_commit(struct gw_journal *journal, struct gw_journal_write *const *writes, size_t count,
-                                    struct gw_error *error);
+GW_MUST_CHECK int gw_journal_commit(struct gw_journal *journal, struct gw_journal_write *const *writes,
+                                    size_t count, struct gw_error *error);
 
 /* The row of a stream, merged over meta and segments. 0; GW_ENOTFOUND; GW_EIO. Any thread. */
 GW_MUST_CHECK int gw_journal_stream_get(struct gw_journal *journal, const char *device, uint64_t stream,
@@ -86,9 +87,10 @@ struct gw_journal_entry {
  * *out_lost counts the entries lost); GW_EFULL: buffer too small for the one entry, *out_next is then unchanged and
  * *out_needed its size; GW_EIO.
  */
-GW_MUST_CHECK int gw_journal_read(struct gw_journal *journal, uint64_t offset, uint8_t *buffer, size_t capacity,
-                                  struct gw_journal_entry *entries, size_t max_entries, size_t *out_count,
-                                  uint64_t *out_next, uint64_t *out_lost, size_t *out_needed);
+GW_MUST_CHECK int gw_journal_read(struct gw_journal *journal, uint64_t offset, uint8_t *buffer,
+                                  size_t capacity, struct gw_journal_entry *entries, size_t max_entries,
+                                  size_t *out_count, uint64_t *out_next, uint64_t *out_lost,
+                                  size_t *out_needed);
 uint64_t gw_journal_end(const struct gw_journal *journal);   /* offset after the newest durable entry */
 uint64_t gw_journal_begin(const struct gw_journal *journal); /* oldest offset kept */
 
@@ -109,7 +111,8 @@ struct gw_journal_rejected {
 /* A result other than 0 ends the walk. It runs in a read transaction: it must be quick and not call the journal. */
 typedef int (*gw_journal_rejected_fn)(void *context, const struct gw_journal_rejected *rejected);
 /* Calls fn for each event in quarantine, oldest first. 0; fn's result; GW_EIO; GW_EDAMAGED. Any thread. */
-GW_MUST_CHECK int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn, void *context);
+GW_MUST_CHECK int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn,
+                                           void *context);
 
 struct gw_journal_stats {
     uint64_t disk_bytes, segments, damaged_segments, quarantine_entries;

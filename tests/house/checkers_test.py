@@ -93,6 +93,11 @@ class Style(unittest.TestCase):
         self.check({"a.md": "a favo" + "rite\n"}, False, "favourite")
         self.check({"gateway/base/a.c": "int a;\n"}, False, "gateway/base: no README.md")
 
+    def test_links_lead_somewhere(self):
+        self.check({"docs/a.md": "[b](b.md#part), [c](../c.md), [web](https://example.org/x), [here](#part)\n", "docs/b.md": "b\n",
+                    "c.md": "c\n"}, True)
+        self.check({"docs/a.md": "see\n[b](b.md)\n"}, False, "docs/a.md:2: links to b.md, which is not there")
+
     def test_paths_of_the_product_are_no_paths_of_a_machine(self):
         self.check({"a.md": "in /var/lib/tributary and /etc/tributary, https://host/home/page, $HOME/x, ${X}/work/y\n"}, True)
 
