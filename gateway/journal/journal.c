@@ -139,7 +139,7 @@ static int open_or_format(struct gw_journal *journal, struct gw_error *error)
             "%s is damaged: restore it from a backup, or move the data folder away to start anew (what "
             "the sinks have not taken is then only in the old folder)",
             meta.text);
-    return gw_meta_open(meta.text, &journal->meta, error);
+    return gw_meta_open(meta.text, true, &journal->meta, error);
 }
 
 int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **out, struct gw_error *error)

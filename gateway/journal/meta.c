@@ -114,13 +114,13 @@ static int read_identity(struct gw_meta *meta)
     return 0;
 }
 
-int gw_meta_open(const char *folder, struct gw_meta **out, struct gw_error *error)
+int gw_meta_open(const char *folder, bool writable, struct gw_meta **out, struct gw_error *error)
 {
     MDB_env *env;
     MDB_dbi dbis[5];
     int e = 0;
     struct gw_meta *meta = NULL;
-    int rc = gw_store_open_writable(folder, &env, &e);
+    int rc = writable ? gw_store_open_writable(folder, &env, &e) : gw_store_open_frozen(folder, &env, &e);
     if (rc == 0) {
         int code = open_databases(env, dbis);
         MDB_envinfo info;

@@ -492,7 +492,7 @@ int gw_meta_walk(const char *folder)
     struct gw_meta *meta;
     rc = gw_audit(folder);
     if (rc == 0)
-        rc = gw_meta_open(folder, &meta, NULL);
+        rc = gw_meta_open(folder, false, &meta, NULL);
     if (rc != 0)
         return rc;
     if ((rc = each_record(meta, meta->info, walk_info, NULL)) == 0 &&
