@@ -144,6 +144,7 @@ static void housekeeping(struct gw_committer *committer)
 static void *run(void *context)
 {
     struct gw_committer *committer = context;
+    pthread_setname_np(pthread_self(), "committer");
     for (bool stop = false; !stop;) {
         struct gw_session_batch *batches = take(committer, &stop);
         if (batches)

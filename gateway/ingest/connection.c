@@ -264,15 +264,31 @@ static bool edge_settled(void *context, const struct gw_registry_seat *seat)
     return settled;
 }
 
+/*
+ * A part of what is left after every connection that may still come has its guaranteed window: the first ones get all
+ * they want, late ones less, and none is sent away.
+ */
+static uint64_t share_of(const struct gw_ingest *ingest, uint64_t left, uint32_t want)
+{
+    uint32_t limit = ingest->deps.config->limits.connections, open = atomic_load(&ingest->websockets);
+    uint64_t others = open < limit ? (uint64_t)ingest->guaranteed_bytes * (limit - open) : 0;
+    uint64_t share = left > others ? (left - others) / 16 : 0;
+    if (share < ingest->guaranteed_bytes)
+        share = ingest->guaranteed_bytes;
+    if (share > want)
+        share = want;
+    return share < left ? share : left;
+}
+
 static uint32_t edge_reserve(void *context, uint32_t want, uint32_t least)
 {
     struct gw_connection *connection = context;
     struct gw_ingest *ingest = ingest_of(connection);
     uint64_t left = atomic_load(&ingest->budget_left_bytes), take;
     do {
-        if (left < least)
+        take = share_of(ingest, left, want);
+        if (take < least)
             return 0;
-        take = left < want ? left : want;
     } while (!atomic_compare_exchange_weak(&ingest->budget_left_bytes, &left, left - take));
     connection->reserved_bytes = take;
     return (uint32_t)take;

@@ -83,6 +83,18 @@ static int raise_file_limit(uint32_t connections, struct gw_error *error)
                : gw_error_set(error, GW_EIO, 0, "cannot raise the open file limit");
 }
 
+/* Each connection must be able to send at least one event of the largest size. */
+static int check_memory(const struct gw_config *config, struct gw_error *error)
+{
+    uint64_t share = config->limits.memory_bytes / config->limits.connections;
+    if (share / 4 >= config->limits.event_bytes + 1024u || share >= config->limits.credit_bytes)
+        return GW_OK;
+    return gw_error_set(
+        error, GW_EINVALID, 0,
+        "limits.memory is too small for limits.connections: %u connections need at least %llu bytes",
+        config->limits.connections, 4ull * config->limits.connections * (config->limits.event_bytes + 1024u));
+}
+
 static int load_credentials(struct gw_ingest *ingest, struct gw_error *error)
 {
     const struct gw_config *config = ingest->deps.config;
@@ -132,6 +144,9 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
                                               .credit_events = config->limits.credit_events,
                                               .credit_bytes = config->limits.credit_bytes};
     atomic_init(&ingest->budget_left_bytes, config->limits.memory_bytes);
+    uint64_t guaranteed = config->limits.memory_bytes / config->limits.connections / 4;
+    ingest->guaranteed_bytes =
+        guaranteed < config->limits.credit_bytes ? (uint32_t)guaranteed : config->limits.credit_bytes;
     atomic_init(&ingest->unavailable_until_ms, 0);
     atomic_init(&ingest->websockets, 0);
     for (unsigned i = 0; i < GW_INGEST_THREADS; i++) {
@@ -147,7 +162,9 @@ int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, s
         return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
     set_up(ingest, deps);
     lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
-    int result = raise_file_limit(deps->config->limits.connections, error);
+    int result = check_memory(deps->config, error);
+    if (result == GW_OK)
+        result = raise_file_limit(deps->config->limits.connections, error);
     ingest->registry = gw_registry_new(deps->config->limits.connections);
     if (result == GW_OK && !ingest->registry)
         result = gw_error_set(error, GW_ENOMEM, 0, "out of memory");

@@ -89,6 +89,7 @@ struct gw_ingest {
     struct gw_jwks *keys;
     uint16_t port;
     _Atomic uint64_t budget_left_bytes;
+    uint32_t guaranteed_bytes; /* window that even the last connection gets */
     _Atomic uint64_t unavailable_until_ms;
     uint32_t pause_ms; /* committer's thread only; 0: the last commit went well */
     _Atomic uint32_t websockets;

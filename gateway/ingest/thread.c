@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -309,6 +310,9 @@ int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_er
 static void *run(void *context)
 {
     struct gw_ingest_thread *thread = context;
+    char name[16];
+    snprintf(name, sizeof name, "ingest-%u", thread->index);
+    pthread_setname_np(pthread_self(), name);
     uv_run(&thread->loop, UV_RUN_DEFAULT);
     return NULL;
 }

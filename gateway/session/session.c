@@ -11,6 +11,9 @@
 /* A seq beyond this is nonsense from a broken device; sums of it cannot overflow. */
 #define SEQ_MAX ((uint64_t)1 << 62)
 
+/* What a batch of one event has around it, with room to spare: less credit than this and an event is of no use. */
+#define BATCH_OVERHEAD 1024
+
 void gw_session_open(struct gw_session *session, const struct gw_session_rules *rules,
                      const struct gw_session_edge *edge, void *context, const char *device, bool text,
                      uint64_t now_ms)
@@ -159,7 +162,9 @@ static int look_up_streams(struct gw_session *session, struct trib_wire_welcome 
 static bool grant_window(struct gw_session *session)
 {
     const struct gw_session_rules *rules = session->rules;
-    uint32_t least = rules->credit_bytes < rules->message_bytes ? rules->credit_bytes : rules->message_bytes;
+    uint32_t least = rules->event_bytes + BATCH_OVERHEAD < rules->credit_bytes
+                         ? rules->event_bytes + BATCH_OVERHEAD
+                         : rules->credit_bytes;
     session->reserved_bytes = session->edge->reserve(session->context, rules->credit_bytes, least);
     session->granted =
         (struct trib_wire_credit){.events = rules->credit_events, .bytes = session->reserved_bytes};

@@ -472,6 +472,22 @@ def test_more_connections_than_allowed_get_503(make_gateway):
     Device(gateway, "dev-9").online().work()
 
 
+def test_credit_of_all_connections_stays_within_the_memory_budget(make_gateway, pki):
+    gateway = make_gateway({"limits": {"connections": 40, "memory": "1MiB", "credit_size": "128KiB"}}).start()
+    for _ in range(3):  # what a connection had comes back when it goes
+        devices = [Device(gateway, f"dev-{i}", token=pki.token(f"dev-{i}")).online() for i in range(40)]
+        credits = [device.credit[1] for device in devices]
+        assert sum(credits) <= 1 << 20
+        assert max(credits) > 40000 and min(credits) >= 4096 + 1024
+        for device in devices:
+            device.work(2)
+        for device in devices:
+            device.leave()
+        deadline = time.monotonic() + 10
+        while gateway.metric("tributary_connections") > 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
 def test_peers_that_vanish_while_their_batches_are_in_flight(gateway, witness):
     """Late outcomes for connections that are gone find nobody and harm nobody."""
     for i in range(40):

@@ -149,7 +149,7 @@ static void test_an_unreadable_journal_or_empty_budget_sends_the_device_away(voi
     assert_bye(w, TRIB_BYE_UNAVAILABLE);
     gw_registry_leave(w->registry, &w->session.seat);
     w->stream_get_result = 0;
-    w->budget = 8191; /* not even one message */
+    w->budget = 2047; /* not even one event of the largest size, with its batch */
     world_connect(w);
     say_hello(w, &hello);
     assert_bye(w, TRIB_BYE_UNAVAILABLE);
