@@ -306,8 +306,10 @@ static struct gw_session_batch *edge_batch_take(void *context)
         batch = calloc(1, sizeof *batch);
         if (!batch)
             return NULL;
-        size_t message = thread->ingest->rules.message_bytes;
-        gw_arena_init(&batch->arena, 16384, message * 4 + 65536);
+        /* An entry is about as long as its message; each bad event is sealed with up to a kilobyte around it. */
+        const struct gw_session_rules *rules = &thread->ingest->rules;
+        gw_arena_init(&batch->arena, 16384,
+                      (size_t)rules->message_bytes * 8 + (size_t)rules->credit_events * 1024 + 65536);
     }
     batch->next = NULL;
     batch->connection = connection->id;
@@ -520,16 +522,34 @@ int gw_connection_received(struct gw_connection *connection, uint8_t *data, size
 
 /* --- time --- */
 
+/* Not from within a libwebsockets call about this connection. May free it. */
+static void cut(struct gw_connection *connection)
+{
+    struct lws *wsi = connection->wsi;
+    connection->wsi = NULL;
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+}
+
 void gw_connection_tick(struct gw_connection *connection, uint64_t now_ms)
 {
     if (connection->phase == GW_CONNECTION_WEBSOCKET)
         gw_session_tick(&connection->session, now_ms);
-    if (now_ms >= connection->deadline_ms && connection->wsi) {
-        struct lws *wsi = connection->wsi;
-        connection->wsi = NULL;
-        lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
-                        LWS_TO_KILL_SYNC); /* may free the connection */
+    if (now_ms >= connection->deadline_ms && connection->wsi)
+        cut(connection);
+}
+
+bool gw_connection_evict(struct gw_ingest_thread *thread)
+{
+    struct gw_connection *oldest = NULL;
+    for (size_t i = 0; i < thread->slot_count; i++) {
+        struct gw_connection *connection = thread->slots[i].connection;
+        if (connection && connection->wsi && connection->phase == GW_CONNECTION_HEAD &&
+            (!oldest || connection->deadline_ms < oldest->deadline_ms))
+            oldest = connection;
     }
+    if (oldest)
+        cut(oldest);
+    return oldest != NULL;
 }
 
 void gw_connection_drain(struct gw_connection *connection)

@@ -17,6 +17,9 @@
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 8000
 
+/* How much longer than its message an entry may be: pseudonyms are longer than short user ids. */
+#define MESSAGE_GROWTH (32u << 10)
+
 static void on_outcome(void *context, struct gw_session_batch *batches)
 {
     struct gw_ingest *ingest = context;
@@ -68,7 +71,7 @@ static void on_library_log(int level, const char *line)
 static int raise_file_limit(uint32_t connections, struct gw_error *error)
 {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)connections + connections / 4 + 256;
+    rlim_t needed = (rlim_t)connections + connections / 4 + 512;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return GW_OK;
     if (limit.rlim_max < needed)
@@ -83,10 +86,28 @@ static int raise_file_limit(uint32_t connections, struct gw_error *error)
                : gw_error_set(error, GW_EIO, 0, "cannot raise the open file limit");
 }
 
+/*
+ * The journal takes items of up to a quarter of a segment, and a quota makes segments smaller; half of that leaves
+ * room for what the journal adds.
+ */
+static uint64_t item_bytes(const struct gw_config *config)
+{
+    uint64_t segment = config->data.segment_bytes;
+    if (config->data.quota_bytes != 0 && segment > config->data.quota_bytes / 4)
+        segment = config->data.quota_bytes / 4;
+    return (segment > 1u << 20 ? segment : 1u << 20) / 8;
+}
+
 /* Each connection must be able to send at least one event of the largest size. */
-static int check_memory(const struct gw_config *config, struct gw_error *error)
+static int check_limits(const struct gw_config *config, struct gw_error *error)
 {
     uint64_t share = config->limits.memory_bytes / config->limits.connections;
+    if (config->limits.message_bytes + MESSAGE_GROWTH > item_bytes(config))
+        return gw_error_set(
+            error, GW_EINVALID, 0,
+            "data.segment_size (and data.quota / 4, if there is one) must be at least %llu bytes for "
+            "limits.message_size %u: else a message might never fit",
+            8ull * (config->limits.message_bytes + MESSAGE_GROWTH), config->limits.message_bytes);
     if (share / 4 >= config->limits.event_bytes + 1024u || share >= config->limits.credit_bytes)
         return GW_OK;
     return gw_error_set(
@@ -142,7 +163,8 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
                                               .message_bytes = config->limits.message_bytes,
                                               .event_bytes = config->limits.event_bytes,
                                               .credit_events = config->limits.credit_events,
-                                              .credit_bytes = config->limits.credit_bytes};
+                                              .credit_bytes = config->limits.credit_bytes,
+                                              .item_bytes = item_bytes(config)};
     atomic_init(&ingest->budget_left_bytes, config->limits.memory_bytes);
     uint64_t guaranteed = config->limits.memory_bytes / config->limits.connections / 4;
     ingest->guaranteed_bytes =
@@ -162,7 +184,7 @@ int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, s
         return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
     set_up(ingest, deps);
     lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
-    int result = check_memory(deps->config, error);
+    int result = check_limits(deps->config, error);
     if (result == GW_OK)
         result = raise_file_limit(deps->config->limits.connections, error);
     ingest->registry = gw_registry_new(deps->config->limits.connections);

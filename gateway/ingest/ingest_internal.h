@@ -115,6 +115,8 @@ int gw_connection_received(struct gw_connection *connection, uint8_t *data, size
 int gw_connection_writable(struct gw_connection *connection);
 /* libwebsockets is done with it: frees it; what is in flight for it comes back to nobody. */
 void gw_connection_closed(struct gw_connection *connection);
+/* Closes the one that has waited longest in TLS handshake or HTTP request. False: there is none. */
+bool gw_connection_evict(struct gw_ingest_thread *thread);
 void gw_connection_tick(struct gw_connection *connection, uint64_t now_ms);
 void gw_connection_drain(struct gw_connection *connection);
 /* The pool of batches. */

@@ -16,6 +16,8 @@
 #define TICK_MS 100
 #define DRAIN_MS 5000
 #define ACCEPTS_PER_WAKE 64
+/* libwebsockets frees what was evicted a turn of the loop later: so many slots are kept for one turn. */
+#define EVICT_BELOW (2 * ACCEPTS_PER_WAKE)
 /* More than a TLS record, so that one read always empties it and nothing waits inside OpenSSL. */
 #define READ_BYTES 32768
 
@@ -79,7 +81,9 @@ static void accept_some(struct gw_ingest_thread *thread)
         }
         if (fd.sockfd < 0)
             return;
-        if (thread->open_count >= thread->slot_limit) {
+        /* Many who connect and say nothing must not keep others out: the one that waited longest goes. */
+        if (thread->open_count + EVICT_BELOW >= thread->slot_limit && !gw_connection_evict(thread) &&
+            thread->open_count >= thread->slot_limit) {
             close(fd.sockfd);
             continue;
         }
@@ -294,7 +298,7 @@ int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_er
     const struct gw_config *config = ingest->deps.config;
     thread->ingest = ingest;
     thread->index = index;
-    thread->slot_limit = config->limits.connections + config->limits.connections / 4 + 64;
+    thread->slot_limit = config->limits.connections + config->limits.connections / 4 + 2 * EVICT_BELOW;
     thread->slots = calloc(thread->slot_limit, sizeof *thread->slots);
     if (!thread->slots)
         return gw_error_set(error, GW_ENOMEM, 0, "out of memory");

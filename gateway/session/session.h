@@ -29,6 +29,7 @@ struct gw_session_rules {
     uint32_t message_bytes; /* largest message after HELLO */
     uint32_t event_bytes;
     uint32_t credit_events, credit_bytes; /* window of a connection */
+    uint64_t item_bytes;                  /* most that one batch may take in the journal; 0: no bound */
 };
 
 /* One admitted batch on its way to the journal and back. The arena holds everything `admitted` points to. */

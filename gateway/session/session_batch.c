@@ -5,6 +5,9 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 
+/* A page of the journal and what stands around the sealed bytes. */
+#define QUARANTINE_ITEM_OVERHEAD (4096 + 256)
+
 static void send_ack(struct gw_session *session, const struct gw_admitted *rejections)
 {
     struct trib_wire_ack ack = {.credit = session->granted};
@@ -149,12 +152,34 @@ static void duplicate(struct gw_session *session, struct gw_session_batch *batch
     send_ack(session, NULL);
 }
 
+/*
+ * A batch of thousands of tiny bad events would be too much for one journal item, be refused, and come again for ever.
+ * So what one batch may put into quarantine is bounded; the rest is acked with its code, counted and alarmed.
+ */
+static void bound_quarantine(const struct gw_session *session, struct gw_journal_write *write)
+{
+    uint64_t bytes = write->entry_len, limit = session->rules->item_bytes;
+    for (size_t i = 0; limit != 0 && i < write->quarantine_count; i++) {
+        bytes += write->quarantine[i].sealed_len + QUARANTINE_ITEM_OVERHEAD;
+        if (bytes <= limit)
+            continue;
+        uint64_t lost = write->quarantine_count - i;
+        write->quarantine_count = i;
+        gw_metric_add(GW_METRIC_EVENTS_NOT_QUARANTINED, lost);
+        gw_log(GW_LOG_WARNING, "session.quarantine_bound",
+               "a batch held more bad events than quarantine takes; the content of the rest is not kept",
+               GW_TEXT("device", session->device), GW_UINT("events", lost));
+        return;
+    }
+}
+
 static void queue(struct gw_session *session, struct gw_session_batch *batch,
                   struct gw_session_stream *const streams[TRIB_LANE_COUNT])
 {
     struct gw_journal_write *write = &batch->admitted.write;
     write->device = gw_registry_device(session->seat.entry);
     write->generation = session->device_generation;
+    bound_quarantine(session, write);
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
         if (!streams[lane] || write->lanes[lane].stream == 0)
             continue;

@@ -159,6 +159,16 @@ def test_plain_text_and_silence_on_the_tls_port(gateway, witness):
         connection.close()
 
 
+def test_silent_connections_do_not_keep_devices_out(make_gateway):
+    gateway = make_gateway({"limits": {"connections": 3}}).start()
+    silent = [socket.create_connection(("127.0.0.1", gateway.port), timeout=15) for _ in range(600)]
+    began = time.monotonic()
+    Device(gateway, "dev-a").online().work().leave()
+    assert time.monotonic() - began < 3
+    for connection in silent:
+        connection.close()
+
+
 # --- frames ---
 
 
@@ -325,6 +335,21 @@ def test_bad_events_are_rejected_one_by_one_and_never_block(gateway, witness):
     device.work(2)
     assert gateway.metric("tributary_events_rejected_total") == 5
     assert settled_events(gateway, "dev-e", 4) == [1, 7, 8, 9]
+
+
+def test_a_batch_of_nothing_but_bad_events_never_blocks_its_lane(make_gateway):
+    """Thousands of tiny bad events need much more room sealed than as sent."""
+    for segment in ("256MiB", "4MiB"):
+        gateway = make_gateway({"data": {"segment_size": segment}}).start()
+        device = Device(gateway, "dev-e").online()
+        device.connection.send(device.batch([(99, {})] * 2000))
+        device.next_seq += 2000
+        device.settle()
+        device.work(5)
+        assert gateway.metric("tributary_events_rejected_total") == 2000
+        lost = gateway.metric("tributary_events_not_quarantined_total")
+        assert lost == 0 if segment == "256MiB" else 1000 < lost < 2000
+        gateway.stop()
 
 
 def test_more_rejections_than_an_ack_lists_are_counted(gateway, witness):
