@@ -138,13 +138,16 @@ static int drain_lane(struct trib_client *client, enum trib_lane lane, uint32_t 
             break;
         if (rc == TRIB_EAGAIN)
             continue;
-        if (rc == TRIB_EDAMAGED && ++attempts < ATTEMPTS) {
+        if (rc == TRIB_EDAMAGED && ++attempts < ATTEMPTS / 2) {
             fresh = false;
             continue;
         }
-        if (rc != TRIB_ESPACE)
-            return rc == TRIB_EDAMAGED ? TRIB_EIO : rc;
-        if (empty && fresh) {
+        if (rc == TRIB_EDAMAGED && attempts == ATTEMPTS)
+            return TRIB_EIO;
+        if (rc != TRIB_ESPACE &&
+            rc != TRIB_EDAMAGED) /* a sector that keeps nothing is left like a full one */
+            return rc;
+        if (rc == TRIB_ESPACE && empty && fresh) {
             rc = skip_event(client, lane, &s->tail[lane]);
         } else {
             rc = next_sector(client, lane, &state);

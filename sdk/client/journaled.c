@@ -61,9 +61,10 @@ int trib_client_state_load(struct trib_client *client)
     struct trib_ring_header h;
     struct trib_ring_record record;
     uint32_t sector;
-    int rc = trib_ring_find_sector(r, r->sector_seq - 1, UINT32_MAX, &sector, &h);
-    if (rc < 0 || trib_seq_before(r->sector_seq, h.sector_seq))
+    (void)trib_ring_find_sector(r, r->sector_seq - 1, UINT32_MAX, &sector, &h);
+    if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
         return 0;
+    int rc;
     trib_ring_cursor_at(&c, r->storage, sector, &h);
     while ((rc = trib_ring_next(r, &c, &record)) > 0) {
         if (record.kind == TRIB_EVENT_FAVOURITE_ADD || record.kind == TRIB_EVENT_FAVOURITE_REMOVE)
@@ -75,7 +76,8 @@ int trib_client_state_load(struct trib_client *client)
             return TRIB_EIO;
         decode(client, state, record.data_bytes);
     }
-    return rc;
+    (void)rc; /* what cannot be read is not remembered */
+    return 0;
 }
 
 /* One anchor a boot; when there is no place, the oldest boot's goes. */

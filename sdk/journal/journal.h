@@ -121,7 +121,10 @@ struct trib_ring_record {
 int trib_ring_seek(const struct trib_ring *r, uint64_t pos, struct trib_ring_cursor *out);
 /* 1: a record; 0: nothing more now; TRIB_EIO. Steps over damage; the gap then shows in the next record's pos. */
 int trib_ring_next(const struct trib_ring *r, struct trib_ring_cursor *c, struct trib_ring_record *out);
-/* The same within one sector up to limit. */
+/* To the beginning of the next sector. 1: there; 0: there is none; TRIB_EIO: a header in between cannot be read (force:
+ * it is left out). */
+int trib_ring_skip_sector(const struct trib_ring *r, struct trib_ring_cursor *c, bool force);
+/* The same as next within one sector up to limit. */
 int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_cursor *c, uint32_t limit,
                              struct trib_ring_record *out);
 /* The context record at an address that an event gave: session, and where content and user are. */
@@ -135,13 +138,15 @@ int trib_ring_context(const struct trib_ring *r, uint32_t address, uint32_t seed
                       struct trib_ring_context *out);
 
 /* The stream at a position: its id, position of its seq 2, and where it ends (UINT64_MAX: it is the current one).
- * out_header may be NULL; else it gets a header that has the stream's start. */
+ * out_header may be NULL; else it gets a header that has the stream's start. TRIB_EDAMAGED: no header speaks for it. */
 int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_stream,
                         uint64_t *out_first_pos, uint64_t *out_end, struct trib_ring_header *out_header);
 
 /* --- for the ring's own files --- */
-int trib_ring_find_sector(const struct trib_ring *r, uint32_t seq, uint32_t hint, uint32_t *out_sector,
-                          struct trib_ring_header *out); /* lowest seq >= seq; TRIB_EAGAIN: none */
+int trib_ring_find_sector(
+    const struct trib_ring *r, uint32_t seq, uint32_t hint, uint32_t *out_sector,
+    struct trib_ring_header
+        *out); /* lowest seq >= seq; TRIB_EAGAIN: none; TRIB_EIO: one that cannot be read may be nearer */
 void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_storage *s, uint32_t sector,
                          const struct trib_ring_header *h);
 int trib_ring_retail(struct trib_ring *r); /* recompute tail_seq, tail_end, live_count from acked_pos */

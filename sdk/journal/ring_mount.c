@@ -89,13 +89,19 @@ static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, st
             r->start_acked = record.start_acked;
         }
     }
-    if (rc < 0)
-        return rc;
+    if (rc < 0) { /* unreadable from here on: what lay there is lost */
+        found->verdict = TRIB_RING_LOST;
+        found->lost_count = 1;
+        found->damaged++;
+    }
     r->head_pos = r->durable_pos = c.pos;
     r->mono_ms = c.mono_ms;
     r->ord = c.ord;
     r->acked_saved = r->acked_pos;
-    look_behind_tail(r, &c, found);
+    if (rc == 0)
+        look_behind_tail(r, &c, found);
+    else
+        r->offset = trib_format_area_end(r->storage);
     return 0;
 }
 

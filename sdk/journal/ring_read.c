@@ -25,23 +25,27 @@ int trib_ring_find_sector(const struct trib_ring *r, uint32_t seq, uint32_t hint
                           struct trib_ring_header *out)
 {
     struct trib_ring_header h;
+    bool unreadable = false;
+    *out_sector = UINT32_MAX;
     if (hint < r->storage->sector_count && trib_format_header_read(r->storage, hint, &h) == 0 &&
         h.sector_seq == seq) {
         *out_sector = hint;
         *out = h;
         return 0;
     }
-    bool found = false;
     for (uint32_t i = 0; i < r->storage->sector_count; i++) {
-        if (trib_format_header_read(r->storage, i, &h) != 0 || trib_seq_before(h.sector_seq, seq))
+        int rc = trib_format_header_read(r->storage, i, &h);
+        unreadable = unreadable || rc == TRIB_EIO;
+        if (rc != 0 || trib_seq_before(h.sector_seq, seq))
             continue;
-        if (found && !trib_seq_before(h.sector_seq, out->sector_seq))
+        if (*out_sector != UINT32_MAX && !trib_seq_before(h.sector_seq, out->sector_seq))
             continue;
-        found = true;
         *out_sector = i;
         *out = h;
     }
-    return found ? 0 : TRIB_EAGAIN;
+    if (unreadable && (*out_sector == UINT32_MAX || out->sector_seq != seq))
+        return TRIB_EIO;
+    return *out_sector != UINT32_MAX ? 0 : TRIB_EAGAIN;
 }
 
 /* The next BASE at or after an offset: the only kind that stands at a unit's start and needs nothing before it. */
@@ -156,6 +160,8 @@ int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_curs
                 return 1;
             }
         }
+        if (rc == TRIB_EIO)
+            return rc;
         if (rc == TRIB_EAGAIN && raw.head[0] == 0 && c->offset != trib_format_align(s, c->offset)) {
             c->offset = trib_format_align(s, c->offset);
             continue;
@@ -168,21 +174,34 @@ int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_curs
     return 0;
 }
 
+int trib_ring_skip_sector(const struct trib_ring *r, struct trib_ring_cursor *c, bool force)
+{
+    struct trib_ring_header h;
+    uint32_t sector;
+    if (c->sector_seq == r->sector_seq)
+        return 0;
+    int rc =
+        trib_ring_find_sector(r, c->sector_seq + 1, (c->sector + 1) % r->storage->sector_count, &sector, &h);
+    if (rc == TRIB_EIO && !force)
+        return rc;
+    if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
+        return 0;
+    trib_ring_cursor_at(c, r->storage, sector, &h);
+    return 1;
+}
+
 int trib_ring_next(const struct trib_ring *r, struct trib_ring_cursor *c, struct trib_ring_record *out)
 {
     for (;;) {
         bool active = c->sector_seq == r->sector_seq;
         uint32_t limit = active ? r->offset : trib_format_area_end(r->storage);
         int rc = trib_ring_next_in_sector(r->storage, c, limit, out);
-        if (rc != 0 || active)
+        if (rc == 0 && !active)
+            rc = trib_ring_skip_sector(r, c, false);
+        else
             return rc;
-        struct trib_ring_header h;
-        uint32_t sector;
-        rc = trib_ring_find_sector(r, c->sector_seq + 1, (c->sector + 1) % r->storage->sector_count, &sector,
-                                   &h);
-        if (rc < 0 || trib_seq_before(r->sector_seq, h.sector_seq))
-            return 0;
-        trib_ring_cursor_at(c, r->storage, sector, &h);
+        if (rc <= 0)
+            return rc;
     }
 }
 
@@ -264,7 +283,7 @@ int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_s
                         uint64_t *out_first_pos, uint64_t *out_end, struct trib_ring_header *out_header)
 {
     struct trib_ring_header h;
-    bool current = pos >= r->first_pos, found = false;
+    bool current = pos >= r->first_pos, found = false, unreadable = false;
     uint32_t best_seq = 0;
     uint64_t end = UINT64_MAX;
     if (current && !out_header) {
@@ -274,7 +293,9 @@ int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_s
         return 0;
     }
     for (uint32_t i = 0; i < r->storage->sector_count; i++) {
-        if (trib_format_header_read(r->storage, i, &h) != 0 || trib_seq_before(r->sector_seq, h.sector_seq))
+        int rc = trib_format_header_read(r->storage, i, &h);
+        unreadable = unreadable || rc == TRIB_EIO;
+        if (rc != 0 || trib_seq_before(r->sector_seq, h.sector_seq))
             continue;
         if (h.first_pos > pos) {
             end = h.first_pos < end ? h.first_pos : end;
@@ -290,7 +311,7 @@ int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_s
             *out_header = h;
     }
     if (!found)
-        return TRIB_EDAMAGED;
+        return unreadable ? TRIB_EIO : TRIB_EDAMAGED;
     *out_end = *out_stream == r->stream ? UINT64_MAX : end;
     return 0;
 }

@@ -5,6 +5,8 @@
 #include "wire/cbor.h"
 #include "wire/crc32c.h"
 
+#define READ_ATTEMPTS 4u /* then what cannot be read counts as damaged, and sending goes on behind it */
+
 /* Seq 2 is at first_pos; seq 1 has no position. */
 static uint64_t seq_at(uint64_t first_pos, uint64_t pos)
 {
@@ -151,9 +153,12 @@ static int peek_record(struct trib_lane_state *lane, enum trib_lane which, struc
         struct trib_ring_cursor c = lane->cursor;
         struct trib_ring_record record;
         int rc = trib_ring_next(&lane->ring, &c, &record);
-        if (rc < 0)
+        if (rc < 0 && ++lane->read_errors < READ_ATTEMPTS)
             return rc;
-        if (rc == 0) {
+        if (rc < 0 && trib_ring_skip_sector(&lane->ring, &lane->cursor, true) > 0)
+            continue;
+        lane->read_errors = 0;
+        if (rc <= 0) {
             describe_gap(lane, which, lane->ring.durable_pos, out);
             return 1;
         }

@@ -57,13 +57,16 @@ struct fake_device {
     uint8_t *written[TRIB_LANE_COUNT];
     uint8_t staging[2048], transmit[1500], receive[1024];
     uint64_t now_ms;
+    uint64_t tick_ms; /* that each look at the clock takes */
     uint64_t random;
     bool log_to_stderr;
 };
 
 static inline uint64_t fake_clock(void *context)
 {
-    return ((struct fake_device *)context)->now_ms;
+    struct fake_device *d = context;
+    d->now_ms += d->tick_ms;
+    return d->now_ms;
 }
 
 static inline int fake_entropy(void *context, uint8_t *out, size_t length)
@@ -179,23 +182,30 @@ static inline struct fake_stream *fake_stream(struct fake_gateway *g, uint64_t i
     return &g->streams[g->stream_count++];
 }
 
-/* HELLO and WELCOME. Returns what the client says to the welcome. */
+/* What the gateway answers to a HELLO. */
+static inline void fake_answer(struct fake_gateway *g, const struct trib_wire_hello *hello,
+                               struct trib_wire_welcome *out)
+{
+    memset(out, 0, sizeof *out);
+    out->gateway = (struct trib_text){"gw", 2};
+    out->epoch = 7;
+    out->utc_ms = g->utc_ms;
+    out->utc_quality = g->utc_ms ? TRIB_TIME_SYNCED : TRIB_TIME_NONE;
+    out->utc_uncertainty_ms = 5;
+    for (size_t i = 0; i < hello->stream_count; i++) {
+        struct fake_stream *s = fake_stream(g, hello->streams[i].stream);
+        out->streams[out->stream_count++] =
+            (struct trib_wire_stream_state){.stream = s->id, .committed = s->committed, .crc = s->crc};
+    }
+}
+
+/* HELLO and WELCOME, without a network. Returns what the client says to the welcome. */
 static inline int fake_welcome(struct fake_gateway *g, struct fake_device *d)
 {
     struct trib_wire_hello hello;
     struct trib_wire_welcome welcome;
     d->source.hello(d->source.context, &hello);
-    memset(&welcome, 0, sizeof welcome);
-    welcome.gateway = (struct trib_text){"gw", 2};
-    welcome.epoch = 7;
-    welcome.utc_ms = g->utc_ms;
-    welcome.utc_quality = g->utc_ms ? TRIB_TIME_SYNCED : TRIB_TIME_NONE;
-    welcome.utc_uncertainty_ms = 5;
-    for (size_t i = 0; i < hello.stream_count; i++) {
-        struct fake_stream *s = fake_stream(g, hello.streams[i].stream);
-        welcome.streams[welcome.stream_count++] =
-            (struct trib_wire_stream_state){.stream = s->id, .committed = s->committed, .crc = s->crc};
-    }
+    fake_answer(g, &hello, &welcome);
     return d->source.welcome(d->source.context, &welcome);
 }
 
@@ -238,46 +248,54 @@ static inline void fake_take(struct fake_gateway *g, const struct trib_wire_batc
                                           item->fields_len);
 }
 
-/* Takes one batch. False: there was none. */
-static inline bool fake_take_batch(struct fake_gateway *g, struct fake_device *d, bool ack)
+/* Takes a whole BATCH message. *out_events: how many it holds; *out_ack: what to answer. */
+static inline void fake_take_message(struct fake_gateway *g, const uint8_t *data, size_t len,
+                                     uint64_t *out_events, struct trib_wire_ack *out_ack)
 {
-    static uint8_t buffer[1500];
     struct trib_wire_context contexts[TRIB_WIRE_CONTEXTS_MAX + 1];
     struct trib_wire_batch_reader b;
     struct trib_wire_batch_item item;
-    struct trib_wire_ack message;
-    size_t len;
-    uint64_t events;
-    int rc = d->source.batch(d->source.context, buffer, sizeof buffer, 1000, &len, &events);
-    assert_int_equal(rc, 0);
-    if (len == 0)
-        return false;
-    assert_true(len <= sizeof buffer);
-    assert_int_equal(trib_wire_batch_read(&b, buffer, len), 0);
+    assert_int_equal(trib_wire_batch_read(&b, data, len), 0);
     memset(contexts, 0, sizeof contexts);
-    memset(&message, 0, sizeof message);
+    memset(out_ack, 0, sizeof *out_ack);
     g->batches++;
     g->anchors_seen = b.head.anchor_count;
-    uint64_t counted = 0, ord = 0;
+    uint64_t ord = 0;
+    int rc;
+    *out_events = 0;
     while ((rc = trib_wire_batch_next(&b, &item)) > 0) {
         if (item.kind == TRIB_ITEM_CONTEXT) {
             contexts[item.context] = item.context_value;
             continue;
         }
         if (item.kind != TRIB_ITEM_DROP) {
-            counted++;
+            ++*out_events;
             assert_true(item.ord > ord);
             ord = item.ord;
         }
         fake_take(g, &b, &item, contexts);
     }
     assert_int_equal(rc, 0);
-    assert_int_equal(counted, events);
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
         if (b.head.lanes[lane].stream != 0) {
             struct fake_stream *s = fake_stream(g, b.head.lanes[lane].stream);
-            message.acked[message.acked_count++] = (struct trib_wire_position){s->id, s->committed};
+            out_ack->acked[out_ack->acked_count++] = (struct trib_wire_position){s->id, s->committed};
         }
+}
+
+/* Takes one batch. False: there was none. */
+static inline bool fake_take_batch(struct fake_gateway *g, struct fake_device *d, bool ack)
+{
+    static uint8_t buffer[1500];
+    struct trib_wire_ack message;
+    size_t len;
+    uint64_t events, counted;
+    assert_int_equal(d->source.batch(d->source.context, buffer, sizeof buffer, 1000, &len, &events), 0);
+    if (len == 0)
+        return false;
+    assert_true(len <= sizeof buffer);
+    fake_take_message(g, buffer, len, &counted, &message);
+    assert_int_equal(counted, events);
     if (ack)
         d->source.ack(d->source.context, &message);
     return true;

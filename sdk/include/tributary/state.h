@@ -80,6 +80,7 @@ struct trib_lane_state {
     uint64_t stream;       /* stream of send_pos: a copy, so that headers are not read for each event */
     uint64_t stream_first;
     uint64_t stream_end; /* UINT64_MAX: the current one */
+    uint8_t read_errors; /* in a row */
     bool start_sent;
     bool cursor_valid;
 };

@@ -468,6 +468,41 @@ static void test_a_bad_sector_costs_itself_only(void **state)
     assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_CUSTOM), 100);
 }
 
+static void test_a_sector_that_goes_bad_in_use_costs_itself_only(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 100; i++) {
+        if (i == 10)
+            w->device.ram[1].bad_sector = w->device.client.lanes[1].ring.sector;
+        assert_int_equal(custom(w, i), 0);
+        assert_int_equal(trib_flush(&w->device.client, 0), 0);
+    }
+    fake_sync(&w->gateway, &w->device);
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_CUSTOM), 100);
+}
+
+/* A read that fails once is no loss; one that fails for good is, and is declared. */
+static void test_a_read_that_fails_is_tried_again(void **state)
+{
+    struct world *w = *state;
+    uint8_t buffer[1500];
+    size_t len;
+    uint64_t events;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(custom(w, i), 0);
+    assert_int_equal(trib_flush(&w->device.client, 0), 0);
+    w->device.client.hurry = true;
+    assert_int_equal(fake_welcome(&w->gateway, &w->device), 0);
+    w->device.ram[1].off = true;
+    assert_int_equal(w->device.source.batch(&w->device.client, buffer, sizeof buffer, 99, &len, &events),
+                     TRIB_EIO);
+    assert_int_equal(w->device.source.batch(&w->device.client, buffer, sizeof buffer, 99, &len, &events),
+                     TRIB_EIO);
+    w->device.ram[1].off = false;
+    fake_sync(&w->gateway, &w->device);
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_CUSTOM), 10);
+}
+
 static void test_shutdown_ends_sessions_and_stops_recording(void **state)
 {
     struct world *w = *state;
@@ -519,6 +554,8 @@ int main(void)
         CASE(test_a_session_explains_itself_in_each_sector),
         CASE(test_a_bad_sync_is_reported_and_heals),
         CASE(test_a_bad_sector_costs_itself_only),
+        CASE(test_a_sector_that_goes_bad_in_use_costs_itself_only),
+        CASE(test_a_read_that_fails_is_tried_again),
         CASE(test_shutdown_ends_sessions_and_stops_recording),
         CASE(test_init_says_what_is_missing),
     };
