@@ -136,8 +136,8 @@ int gw_lock_take(const char *folder, int *out_fd, struct gw_error *error)
     char text[32];
     int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     /* Only a hint for people: on a full disk the lock itself still counts. */
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n)
-        n = 0;
+    if (ftruncate(fd, 0) == 0)
+        (void)!pwrite(fd, text, (size_t)n, 0);
     *out_fd = fd;
     return 0;
 }

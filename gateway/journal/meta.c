@@ -59,8 +59,8 @@ int gw_meta_create(const char *parent, uint64_t bytes, struct gw_error *error)
 {
     struct gw_store_plan plan = {
         .parent = parent, .name = "meta.tmp", .bytes = bytes, .databases = databases};
-    MDB_env *env;
-    MDB_dbi dbis[5];
+    MDB_env *env = NULL;
+    MDB_dbi dbis[5] = {0};
     int e = 0;
     struct gw_path tmp = gw_path_join(parent, "meta.tmp"), path = gw_path_join(parent, "meta");
     e = gw_folder_remove(tmp.text);

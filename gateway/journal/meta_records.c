@@ -316,7 +316,7 @@ int gw_meta_digests_get(struct gw_meta *meta, uint64_t first, uint32_t **out_dig
     MDB_txn *txn;
     int rc = gw_store_error(mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &txn));
     if (rc == 0) {
-        struct gw_segment_record record;
+        struct gw_segment_record record = {0};
         rc = gw_store_error(mdb_get(txn, meta->segments, &key, &value));
         if (rc == 0)
             rc = decode_segment(&key, &value, &record);

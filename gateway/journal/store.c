@@ -30,9 +30,8 @@ int gw_store_error(int lmdb_code)
     case MDB_PANIC:
     case MDB_CURSOR_FULL:
     case MDB_PAGE_FULL:
+    case EINVAL: /* what LMDB answers to sizes that make no sense */
         return GW_EDAMAGED;
-    case EINVAL:
-        return GW_EDAMAGED; /* what LMDB answers to sizes that make no sense */
     default:
         return lmdb_code > 0 ? gw_error_of_errno(lmdb_code) : GW_EIO;
     }
@@ -123,7 +122,7 @@ int gw_store_create(const struct gw_store_plan *plan, MDB_env **out_env, MDB_dbi
 int gw_store_open_writable(const char *folder, MDB_env **out_env, int *out_errno)
 {
     struct gw_path lock = gw_path_join(folder, "lock.mdb"), data = gw_path_join(folder, GW_STORE_DATA);
-    struct stat st;
+    struct stat st = {0};
     int rc = 0;
     if ((unlink(lock.text) != 0 && errno != ENOENT) || stat(data.text, &st) != 0)
         rc = errno;

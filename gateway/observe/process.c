@@ -35,7 +35,7 @@ static uint64_t resident_bytes(void)
     char line[128];
     uint64_t pages = 0;
     if (fgets(line, sizeof line, file))
-        (void)sscanf(line, "%*u %" SCNu64, &pages); /* NOLINT(cert-err34-c): the kernel's own format */
+        (void)sscanf(line, "%*u %" SCNu64, &pages); /* the kernel's own format */
     (void)fclose(file);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -46,7 +46,7 @@ static uint64_t open_descriptors(void)
     if (!folder)
         return 0;
     uint64_t count = 0;
-    while (readdir(folder)) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+    while (readdir(folder))
         count++;
     (void)closedir(folder);
     return count - 3; /* ".", ".." and the folder itself */

@@ -103,7 +103,7 @@ int gw_stream_reader_next(struct gw_stream_reader *reader, struct gw_stream_reco
                           struct gw_error *error)
 {
     struct gw_stream_reader *r = reader;
-    uint64_t next_file;
+    uint64_t next_file = 0;
     for (;;) {
         if (!r->opened) {
             int rc = pick_file(r, &next_file, error);

@@ -17,7 +17,7 @@ static bool geometry_good(const struct trib_storage *s)
 static int scan_headers(struct trib_ring *r, struct trib_ring_found *found, struct trib_ring_header *newest)
 {
     const struct trib_storage *s = r->storage;
-    struct trib_ring_header h;
+    struct trib_ring_header h = {0};
     bool written = false;
     for (uint32_t i = 0; i < s->sector_count; i++) {
         if (trib_format_header_read(s, i, &h) != 0) {
@@ -129,7 +129,7 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
     r->tail_end = UINT64_MAX;
     if (!geometry_good(storage))
         return TRIB_EINVAL;
-    struct trib_ring_header h;
+    struct trib_ring_header h = {0};
     int rc = scan_headers(r, out_found, &h);
     if (rc < 0 || !r->open) {
         r->sector = storage->sector_count - 1; /* so that the first one to open is 0 */

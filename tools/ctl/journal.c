@@ -70,7 +70,7 @@ int ctl_journal(const struct ctl *ctl)
 {
     if (ctl->argument_count != 1 || strcmp(ctl->arguments[0], "inspect") != 0)
         return ctl_fail(CTL_USAGE, "journal takes one word: tributaryctl journal inspect");
-    cJSON *tree;
+    cJSON *tree = NULL;
     int rc = ask(ctl, "/v1/status", fill_journal, 0, &tree);
     if (rc != CTL_OK)
         return rc;
@@ -122,7 +122,7 @@ int ctl_quarantine(const struct ctl *ctl)
         return rc;
     char path[64], number[CTL_NUMBER_MAX];
     snprintf(path, sizeof path, "/v1/quarantine?limit=%" PRIu64, limit);
-    cJSON *tree;
+    cJSON *tree = NULL;
     rc = ask(ctl, path, gw_admin_add_quarantine, limit, &tree);
     if (rc != CTL_OK)
         return rc;
