@@ -19,6 +19,7 @@ static struct {
     bool active;
     char folder[PC_PATH_MAX];
     size_t folder_len;
+    const char *ignore; /* a name in the folder: what lies below it is not watched */
     int trace_fd;
     uint64_t trace_device, trace_inode;
     uint64_t *position; /* shared with whoever stamps acks */
@@ -72,6 +73,7 @@ static void start(void)
     if (!realpath(folder, shim.folder))
         pc_die("POWERCUT_FOLDER does not exist");
     shim.folder_len = strlen(shim.folder);
+    shim.ignore = getenv("POWERCUT_IGNORE");
     shim.delay_us = delay ? strtoull(delay, NULL, 10) : 1000;
     shim.trace_fd = raw_open(trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (shim.trace_fd < 0)
@@ -178,6 +180,10 @@ bool pc_resolve(int dirfd, const char *name, char out_relative[PC_PATH_MAX])
         return false;
     while (*rest == '/')
         rest++;
+    size_t ignored = shim.ignore ? strlen(shim.ignore) : 0;
+    if (ignored != 0 && strncmp(rest, shim.ignore, ignored) == 0 &&
+        (rest[ignored] == '/' || rest[ignored] == '\0'))
+        return false;
     snprintf(out_relative, PC_PATH_MAX, "%s", rest);
     return true;
 }
