@@ -224,9 +224,14 @@ def test_tributaryctl_reads_back_what_a_device_sent(gateway):
     stats = json.loads(ctl(gateway, "--json", "stream", "stats"))
     assert stats["events"] == 3 and stats["devices"] == 1
     assert "BEHIND" in ctl(gateway, "status")
+    quarantined = ctl(gateway, "quarantine", "list")
     device.leave()
     assert gateway.stop() == 0
     assert json.loads(ctl(gateway, "--json", "quarantine", "list")) == listed
+    assert ctl(gateway, "quarantine", "list") == quarantined
     offline = json.loads(ctl(gateway, "--json", "journal", "inspect"))
     assert offline["journal"]["end"] >= 1 and offline["sinks"][0]["behind"] == 0
+    text = ctl(gateway, "journal", "inspect").splitlines()
+    for line, value in (("next batch", offline["journal"]["end"]), ("stream", offline["sinks"][0]["cursor"])):
+        assert [words for words in text if words.split()[:len(line.split())] == line.split()][0].split()[len(line.split())] == str(value)
     assert [event["seq"] for event in gateway.stream_events()] == [1, 2, 3]

@@ -37,6 +37,16 @@ static int open_offline(const struct ctl *ctl, struct gw_journal **out)
     return rc == GW_OK ? CTL_OK : ctl_fail(CTL_FAILED, "%s", error.text);
 }
 
+/* As it would come from the gateway: numbers are raw text in the tree that was built, and numbers in one that was read. */
+static cJSON *read_back(cJSON *built)
+{
+    char *text = cJSON_PrintUnformatted(built);
+    cJSON *tree = text ? cJSON_Parse(text) : NULL;
+    cJSON_free(text);
+    cJSON_Delete(built);
+    return tree;
+}
+
 /* What `path` answers, or where no gateway runs what `fill` finds in the journal. */
 static int ask(const struct ctl *ctl, const char *path,
                int (*fill)(cJSON *tree, struct gw_journal *journal, uint64_t limit), uint64_t limit,
@@ -55,8 +65,8 @@ static int ask(const struct ctl *ctl, const char *path,
         cJSON_Delete(tree);
         return ctl_fail(CTL_FAILED, "the journal in %s cannot be read: %s", ctl->data, gw_error_text(rc));
     }
-    *out_tree = tree;
-    return CTL_OK;
+    *out_tree = read_back(tree);
+    return *out_tree ? CTL_OK : ctl_fail(CTL_FAILED, "out of memory");
 }
 
 static int fill_journal(cJSON *tree, struct gw_journal *journal, uint64_t limit)
