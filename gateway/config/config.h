@@ -91,7 +91,8 @@ typedef const char *(*gw_config_environment)(void *context, const char *name);
 /*
  * Reads a file of at most 1 MiB, expands ${NAME} and ${NAME:-default}, checks everything. *out is filled only
  * on success and is then freed with gw_config_free. GW_EINVALID: error holds the first thing wrong as
- * "file:line: what and how to mend it"; GW_EIO, GW_ENOTFOUND: the file cannot be read; GW_ENOMEM.
+ * "file:line: what and how to mend it", and how many more there are; GW_EIO, GW_ENOTFOUND: the file cannot be
+ * read; GW_ENOMEM.
  */
 GW_MUST_CHECK int gw_config_load(const char *path, struct gw_config *out, struct gw_error *error);
 /* The same, all errors at once. */

@@ -87,8 +87,13 @@ int gw_config_load(const char *path, struct gw_config *out, struct gw_error *err
 {
     struct gw_config_report report;
     int rc = gw_config_load_report(path, out, &report);
-    if (rc != GW_OK && error)
-        *error = report.errors[0];
+    if (rc == GW_OK || !error)
+        return rc;
+    *error = report.errors[0];
+    size_t others = report.count - 1 + report.more, len = strlen(error->text);
+    if (others)
+        snprintf(error->text + len, sizeof error->text - len, " (and %zu more: --check-config shows all)",
+                 others);
     return rc;
 }
 

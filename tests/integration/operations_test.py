@@ -137,6 +137,7 @@ def test_a_faulty_configuration_starts_nothing(make_gateway):
         result = run(BIN / "tributaryd", *arguments)
         assert result.returncode == 2
         assert f"{config}:{wrong_key}: unknown key `observe.http_prot`: did you mean `observe.http_port`?" in result.stderr
+    assert "(and 2 more: --check-config shows all)" in result.stderr
     assert not gateway.data.exists()
     result = run(BIN / "tributaryd", "--check-config", "--config", config)
     assert f"{config}:{wrong_section}: unknown key `limit`: did you mean `limits`?" in result.stderr
