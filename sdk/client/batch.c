@@ -80,11 +80,13 @@ static void choose_anchors(struct batch *b)
 
 static void open_batch(struct batch *b, unsigned first, uint8_t *buffer, size_t cap)
 {
-    const struct trib_client *client = b->client;
+    struct trib_client *client = b->client;
     unsigned base = dated(b, first) ? first : dated(b, 1 - first) ? 1 - first : TRIB_LANE_COUNT;
     b->head.boot = client->boot;
+    trib_client_lock(client);
     b->head.mono_ms = client->last_mono_ms;
     b->head.ord = client->ord;
+    trib_client_unlock(client);
     if (base < TRIB_LANE_COUNT) {
         b->head.boot = b->item[base].boot;
         b->head.mono_ms = b->item[base].mono_ms;

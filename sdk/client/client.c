@@ -199,7 +199,9 @@ static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_ne
     else if (staged && wait < *in_out_next_ms)
         *in_out_next_ms = wait;
     client->retry_drain = rc < 0;
-    if (left(client->ack_saved_ms, ACK_SAVE_MS, now) == 0) {
+    bool erase = trib_ring_wants_erase(&client->lanes[TRIB_LANE_VITAL].ring) ||
+                 trib_ring_wants_erase(&client->lanes[TRIB_LANE_ROUTINE].ring);
+    if (erase || left(client->ack_saved_ms, ACK_SAVE_MS, now) == 0) {
         int saved = trib_client_save_acks(client);
         rc = rc ? rc : saved;
         client->ack_saved_ms = now;

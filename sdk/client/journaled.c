@@ -4,6 +4,8 @@
 
 #include "client/client_internal.h"
 
+#define ANCHOR_SAVE_MS 3600000u
+
 uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t item_version,
                                   uint8_t out[TRIB_STATE_BYTES])
 {
@@ -80,7 +82,10 @@ int trib_client_state_load(struct trib_client *client)
     return 0;
 }
 
-/* One anchor a boot; when there is no place, the oldest boot's goes. */
+/*
+ * One anchor a boot; when there is no place, the oldest boot's goes. It is journaled when it is the boot's first, much
+ * better than the one before, or an hour old: a connection that flaps must not fill the vital lane with anchors.
+ */
 void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor *anchor)
 {
     unsigned slot = 0;
@@ -92,6 +97,11 @@ void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor
         if (client->anchors[i].boot < client->anchors[slot].boot)
             slot = i;
     }
+    const struct trib_anchor *old = &client->anchors[slot];
+    if (old->boot != anchor->boot || anchor->uncertainty_ms < old->uncertainty_ms / 2 ||
+        anchor->mono_ms - client->anchor_saved_ms >= ANCHOR_SAVE_MS) {
+        client->state_due = true;
+        client->anchor_saved_ms = anchor->mono_ms;
+    }
     client->anchors[slot] = *anchor;
-    client->state_due = true;
 }

@@ -69,6 +69,7 @@ static int start(struct trib_client *client, struct trib_session *session, const
         return rc;
     }
     client->context_bytes += session->context_bytes;
+    client->session_count++;
     session->client = client;
     session->next = client->sessions;
     client->sessions = session;
@@ -113,7 +114,8 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
     struct trib_tracker_sink sink = {&e, emit};
     trib_client_lock(client);
     int rc = trib_tracker_end(&session->tracker, e.now_ms, reason, &sink);
-    (void)trib_stage_end(client, session->ref); /* not taken: the context goes along until the next boot */
+    client->session_count--;
+    (void)trib_stage_end(client, session->ref); /* its room was kept */
     client->context_bytes -= session->context_bytes;
     for (struct trib_session **at = &client->sessions; *at; at = &(*at)->next)
         if (*at == session) {

@@ -7,13 +7,14 @@
 /* A batch with one event and nothing else: heads, base, context, anchors. */
 #define BATCH_COST 560u
 
+/* keep: bytes that stay free behind it. */
 static int append(struct trib_staging *staging, struct trib_staged *head, const struct trib_part *parts,
-                  size_t count)
+                  size_t count, size_t keep)
 {
     size_t bytes = sizeof *head;
     for (size_t i = 0; i < count; i++)
         bytes += parts[i].bytes;
-    if (bytes > UINT16_MAX || bytes > staging->capacity - staging->head)
+    if (bytes > UINT16_MAX || bytes + keep > staging->capacity - staging->head)
         return TRIB_EFULL;
     head->bytes = (uint16_t)bytes;
     uint8_t *to = staging->buffer + staging->head;
@@ -28,6 +29,12 @@ static int append(struct trib_staging *staging, struct trib_staged *head, const 
     return 0;
 }
 
+/* Room for the end of each open session's context, so that ending one never fails for want of it. */
+static size_t ends(const struct trib_client *client)
+{
+    return client->session_count * sizeof(struct trib_staged);
+}
+
 static uint32_t vital_cost(const struct trib_client *client, uint32_t payload)
 {
     return payload + RECORD_COST + client->config->storage[TRIB_LANE_VITAL].program_bytes - 1;
@@ -36,7 +43,8 @@ static uint32_t vital_cost(const struct trib_client *client, uint32_t payload)
 bool trib_stage_has_room(const struct trib_client *client, size_t vital_bytes, size_t records)
 {
     const struct trib_staging *s = &client->staging;
-    return s->capacity - s->head >= vital_bytes + records * sizeof(struct trib_staged) &&
+    size_t bytes = vital_bytes + (records + 1) * sizeof(struct trib_staged) + ends(client);
+    return s->capacity - s->head >= bytes &&
            s->vital_cost + records * vital_cost(client, 0) + vital_bytes <= client->vital_budget;
 }
 
@@ -63,7 +71,7 @@ int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane l
     struct trib_staged head = {
         .mono_ms = now_ms, .ref = ref, .ord = client->ord + 1, .kind = (uint8_t)type, .lane = (uint8_t)lane};
     bool first = s->head == 0;
-    int rc = append(s, &head, parts, count);
+    int rc = append(s, &head, parts, count, ends(client));
     if (rc < 0) {
         client->refused++;
         return rc;
@@ -83,7 +91,7 @@ int trib_stage_context(struct trib_client *client, uint32_t ref, const struct tr
     struct trib_staged head = {
         .ref = ref, .ord = client->ord, .kind = TRIB_STAGED_CONTEXT, .lane = TRIB_STAGED_BOTH};
     uint32_t before = client->staging.head;
-    int rc = append(&client->staging, &head, parts, count);
+    int rc = append(&client->staging, &head, parts, count, ends(client));
     if (rc == 0)
         client->staging.vital_cost +=
             vital_cost(client, client->staging.head - before - (uint32_t)sizeof head);
@@ -94,7 +102,7 @@ int trib_stage_end(struct trib_client *client, uint32_t ref)
 {
     struct trib_staged head = {
         .ref = ref, .ord = client->ord, .kind = TRIB_STAGED_END, .lane = TRIB_STAGED_BOTH};
-    int rc = append(&client->staging, &head, NULL, 0);
+    int rc = append(&client->staging, &head, NULL, 0, 0);
     if (rc == 0)
         client->staging.vital_cost += vital_cost(client, 0);
     return rc;

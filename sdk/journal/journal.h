@@ -49,7 +49,9 @@ enum trib_ring_room { TRIB_RING_KEEP_SPARE, TRIB_RING_USE_SPARE, TRIB_RING_DROP_
  */
 TRIB_MUST_CHECK int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start,
                                    enum trib_ring_room room, uint64_t *out_dropped_to);
-/* Erases the next sector before it is needed, if that is free. */
+/* The active sector is half full, and the next may be free. */
+bool trib_ring_wants_erase(const struct trib_ring *r);
+/* Erases the next sector before it is needed, if that is free. Persist the ack cursor first. */
 int trib_ring_erase_ahead(struct trib_ring *r);
 /* All below pos is acked. Going back is allowed, as far as the ring still holds it. */
 int trib_ring_ack(struct trib_ring *r, uint64_t pos, bool start_acked);

@@ -340,12 +340,18 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
     return TRIB_EIO;
 }
 
+bool trib_ring_wants_erase(const struct trib_ring *r)
+{
+    return r->open && r->erased_sector == UINT32_MAX && r->offset >= r->storage->sector_bytes / 2 &&
+           trib_ring_free_count(r) > 0;
+}
+
 int trib_ring_erase_ahead(struct trib_ring *r)
 {
     const struct trib_storage *s = r->storage;
     uint32_t sector = (r->sector + 1) % s->sector_count;
     uint64_t dropped;
-    if (!r->open || r->erased_sector != UINT32_MAX || r->offset < s->sector_bytes / 2)
+    if (!trib_ring_wants_erase(r))
         return 0;
     int rc = claim(r, sector, TRIB_RING_USE_SPARE, &dropped);
     if (rc != CLAIMED)

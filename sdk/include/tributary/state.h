@@ -174,6 +174,7 @@ struct trib_client {
     uint64_t unsent_at_ms; /* when the oldest durable routine event began to wait for company */
     uint64_t ack_saved_ms;
     uint64_t hello_ms;
+    uint64_t anchor_saved_ms;
     uint64_t acked_epoch;
     uint64_t recorded, refused, sent, rejected, connects;
     struct trib_anchor anchors[TRIB_ANCHORS];
@@ -183,6 +184,7 @@ struct trib_client {
     uint32_t item_version;
     uint32_t vital_budget;  /* bytes the vital lane surely has room for */
     uint32_t context_bytes; /* of open sessions */
+    uint32_t session_count; /* open ones */
     uint32_t damaged;
     uint32_t config_version;
     uint8_t gateway_len;

@@ -56,7 +56,7 @@ struct trib_config {
     struct trib_log log;   /* optional */
     struct trib_callbacks callbacks;
 
-    uint8_t *staging;     /* events between record and the next poll; 1 KiB holds about 30 */
+    uint8_t *staging;     /* events between record and the next poll; 1 KiB holds about 25 */
     size_t staging_bytes; /* at least 512 */
     uint8_t *transmit;    /* one outgoing message; at least 1024 */
     size_t transmit_bytes;
@@ -71,9 +71,9 @@ struct trib_config {
 };
 
 struct trib_stats {
-    uint64_t recorded;                 /* events taken by record calls */
-    uint64_t refused;                  /* record calls that returned TRIB_EFULL */
-    uint64_t dropped;                  /* events lost from a full lane, declared to the gateway */
+    uint64_t recorded; /* events taken by record calls */
+    uint64_t refused;  /* record calls that returned TRIB_EFULL */
+    uint64_t dropped;  /* events lost from full lanes since these were formatted, declared to the gateway */
     uint64_t durable[TRIB_LANE_COUNT]; /* newest durable seq */
     uint64_t acked[TRIB_LANE_COUNT];   /* newest acked seq */
     uint64_t waiting;                  /* durable and not acked */
@@ -113,21 +113,27 @@ struct trib_content {
     bool live;
 };
 
+/*
+ * What the player does, and the event each leads to. A report that says what is known already leads to none. Times
+ * are measured from PLAYING, PAUSED, BUFFERING, SEEKING and SEEKED; without POSITION they are right all the same, but
+ * unique watched time, progress and seeks need it. Pings, checkpoints and progress come by themselves.
+ */
 enum trib_player_report {
-    TRIB_PLAYER_PLAY,    /* playback was asked for (user or app) */
-    TRIB_PLAYER_PLAYING, /* frames move now */
-    TRIB_PLAYER_PAUSED,
-    TRIB_PLAYER_BUFFERING, /* waits for data */
-    TRIB_PLAYER_SEEKING,   /* a seek began; position_ms is where to */
-    TRIB_PLAYER_SEEKED,    /* a seek ended; position_ms is where */
+    TRIB_PLAYER_PLAY,      /* playback was asked for (user or app): play */
+    TRIB_PLAYER_PLAYING,   /* frames move now: playing, if it was not; ends a seek and buffering */
+    TRIB_PLAYER_PAUSED,    /* pause; ends buffering */
+    TRIB_PLAYER_BUFFERING, /* waits for data: buffer.start, and buffer.end when it plays or pauses */
+    TRIB_PLAYER_SEEKING,   /* a seek began; position_ms is where to. Several before it ends are one */
+    TRIB_PLAYER_SEEKED,    /* a seek ended; position_ms is where: seek */
     TRIB_PLAYER_POSITION,  /* position only, as often as convenient: once a second is plenty */
-    TRIB_PLAYER_RATE,      /* value = rate × 1000 */
-    TRIB_PLAYER_MUTED,     /* value = 0 or 1 */
-    TRIB_PLAYER_QUALITY,   /* value = kbit/s */
-    TRIB_PLAYER_DROPPED,   /* value = frames dropped since the session began */
-    TRIB_PLAYER_DURATION,  /* value = content duration in ms */
-    TRIB_PLAYER_ERROR,     /* value = code; fatal if the session is then ended with TRIB_REASON_ERROR */
-    TRIB_PLAYER_COMPLETE,  /* the end of the content was reached */
+    TRIB_PLAYER_RATE,      /* value = rate × 1000: rate */
+    TRIB_PLAYER_MUTED,     /* value = 0 or 1; counted, no event */
+    TRIB_PLAYER_QUALITY,   /* value = kbit/s: quality */
+    TRIB_PLAYER_DROPPED,   /* value = frames dropped since the session began; goes into pings and totals */
+    TRIB_PLAYER_DURATION,  /* value = content duration in ms; goes into session.end */
+    TRIB_PLAYER_ERROR, /* value = code: error, with the next report or poll; fatal if the session is then ended
+                            * with TRIB_REASON_ERROR */
+    TRIB_PLAYER_COMPLETE, /* the end of the content was reached: complete. What follows counts as paused */
 };
 
 struct trib_player {
