@@ -1,0 +1,276 @@
+#include "scenario/fake_gateway.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* --- the edge --- */
+
+static void edge_send(void *context, const uint8_t *message, size_t len)
+{
+    struct fake_connection *c = context;
+    fake_link_send(c->link, message, len);
+}
+
+static void edge_ping(void *context)
+{
+    (void)context; /* silence is not what these tests are about: any message is a sign of life */
+}
+
+static void edge_close(void *context, unsigned reason)
+{
+    struct fake_connection *c = context;
+    (void)reason;
+    c->closing = true;
+}
+
+static void edge_time(void *context, struct gw_session_time *out)
+{
+    struct fake_connection *c = context;
+    *out = (struct gw_session_time){c->gateway->utc_ms, 5, true};
+}
+
+static int edge_stream_get(void *context, const char *device, uint64_t stream, struct gw_journal_stream *out)
+{
+    struct fake_connection *c = context;
+    return gw_journal_stream_get(c->gateway->journal, device, stream, out);
+}
+
+static int edge_claim(void *context, const char *device, struct gw_registry_seat *out_seat)
+{
+    struct fake_connection *c = context;
+    uint64_t previous;
+    return gw_registry_claim(c->gateway->registry, device, c->id, out_seat, &previous);
+}
+
+static bool edge_settled(void *context, const struct gw_registry_seat *seat)
+{
+    struct fake_connection *c = context;
+    return gw_registry_settled(c->gateway->registry, seat);
+}
+
+static uint32_t edge_reserve(void *context, uint32_t want, uint32_t least)
+{
+    (void)context;
+    (void)least;
+    return want;
+}
+
+static struct gw_session_batch *edge_batch_take(void *context)
+{
+    (void)context;
+    struct gw_session_batch *batch = calloc(1, sizeof *batch);
+    gw_arena_init(&batch->arena, 16384, 1 << 20);
+    return batch;
+}
+
+static void edge_batch_give(void *context, struct gw_session_batch *batch)
+{
+    (void)context;
+    gw_arena_free(&batch->arena);
+    free(batch);
+}
+
+static void edge_batch_queue(void *context, struct gw_session_batch *batch)
+{
+    struct fake_connection *c = context;
+    batch->connection = c->id;
+    batch->next = NULL;
+    gw_registry_batch_begins(c->gateway->registry, &batch->seat);
+    *c->gateway->queue_tail = batch;
+    c->gateway->queue_tail = &batch->next;
+}
+
+static const struct gw_session_edge edge = {
+    .send = edge_send,
+    .ping = edge_ping,
+    .close = edge_close,
+    .get_time = edge_time,
+    .stream_get = edge_stream_get,
+    .claim = edge_claim,
+    .settled = edge_settled,
+    .reserve = edge_reserve,
+    .batch_take = edge_batch_take,
+    .batch_give = edge_batch_give,
+    .batch_queue = edge_batch_queue,
+};
+
+/* --- the committer --- */
+
+static struct fake_connection *connection_of(struct fake_gateway *gateway, uint64_t id)
+{
+    for (size_t i = 0; i < gateway->connection_count; i++)
+        if (gateway->connections[i].id == id)
+            return &gateway->connections[i];
+    return NULL;
+}
+
+static void finish(struct fake_gateway *gateway, struct gw_session_batch *batch, int status)
+{
+    struct fake_connection *c = connection_of(gateway, batch->connection);
+    gw_registry_batch_ends(gateway->registry, &batch->seat);
+    if (c) {
+        gw_session_committed(&c->session, batch, status);
+        gw_session_flush(&c->session);
+    }
+    edge_batch_give(NULL, batch);
+}
+
+static void commit_queued(struct fake_gateway *gateway)
+{
+    struct gw_session_batch *batch = gateway->queue_head;
+    gateway->queue_head = NULL;
+    gateway->queue_tail = &gateway->queue_head;
+    while (batch) {
+        struct gw_session_batch *next = batch->next;
+        int status = GW_ESTALE;
+        if (gw_registry_current(gateway->registry, &batch->seat)) {
+            struct gw_journal_write *write = &batch->admitted.write;
+            struct gw_error error;
+            status = gw_journal_commit(gateway->journal, &write, 1, &error);
+            assert_int_equal(status, 0);
+            status = write->status;
+            gateway->commits++;
+        }
+        finish(gateway, batch, status);
+        batch = next;
+    }
+}
+
+static void forget_queued(struct fake_gateway *gateway)
+{
+    struct gw_session_batch *batch = gateway->queue_head;
+    gateway->queue_head = NULL;
+    gateway->queue_tail = &gateway->queue_head;
+    while (batch) {
+        struct gw_session_batch *next = batch->next;
+        gw_registry_batch_ends(gateway->registry, &batch->seat);
+        edge_batch_give(NULL, batch);
+        batch = next;
+    }
+}
+
+/* --- life --- */
+
+static void open_journal(struct fake_gateway *gateway)
+{
+    struct gw_journal_config config = {.folder = gateway->folder, .segment_bytes = 1 << 20};
+    struct gw_error error = {0};
+    int rc = gw_journal_open(&config, &gateway->journal, &error);
+    if (rc != 0)
+        fail_msg("journal: %s", error.text);
+    gateway->rules.gateway_id = gw_journal_gateway_id(gateway->journal);
+    gateway->rules.journal_epoch = gw_journal_epoch(gateway->journal);
+}
+
+void fake_gateway_start(struct fake_gateway *gateway, const char *folder, struct fake_random *random)
+{
+    static const uint8_t secret[32] = {1, 2, 3};
+    memset(gateway, 0, sizeof *gateway);
+    gateway->random = random;
+    gateway->folder = folder;
+    gateway->queue_tail = &gateway->queue_head;
+    gateway->registry = gw_registry_new(FAKE_DEVICES_MAX);
+    assert_int_equal(gw_pseudonym_key_new(secret, sizeof secret, "k1", &gateway->pseudonym, NULL), 0);
+    assert_int_equal(gw_seal_key_new(secret, sizeof secret, "k1", &gateway->seal, NULL), 0);
+    gateway->policy = (struct gw_admit_policy){gateway->pseudonym, gateway->seal, 4096};
+    gateway->rules = (struct gw_session_rules){.policy = &gateway->policy,
+                                               .hello_timeout_ms = 5000,
+                                               .keepalive_ms = 1u << 30,
+                                               .message_bytes = 16384,
+                                               .event_bytes = 4096,
+                                               .credit_events = 200,
+                                               .credit_bytes = 32768};
+    open_journal(gateway);
+}
+
+void fake_gateway_attach(struct fake_gateway *gateway, struct fake_link *link, const char *device)
+{
+    struct fake_connection *c = &gateway->connections[gateway->connection_count++];
+    *c = (struct fake_connection){.gateway = gateway, .link = link};
+    strncpy(c->device, device, sizeof c->device - 1);
+}
+
+static void leave(struct fake_connection *c)
+{
+    if (c->id == 0)
+        return;
+    gw_session_lost(&c->session);
+    if (c->session.seat.entry)
+        gw_registry_leave(c->gateway->registry, &c->session.seat);
+    c->id = 0;
+    c->closing = false;
+}
+
+static bool swallow(struct fake_gateway *gateway, const uint8_t *message, size_t len)
+{
+    uint64_t type;
+    size_t body;
+    if (!gateway->swallows || !fake_chance(gateway->random, 50) ||
+        trib_wire_open(message, len, &type, &body) != 0 || type != TRIB_WIRE_BATCH)
+        return false;
+    gateway->swallowed++;
+    return true;
+}
+
+static void serve(struct fake_connection *c)
+{
+    struct fake_gateway *gateway = c->gateway;
+    if (c->id != 0 && (!c->link->connected || c->link->generation != c->generation))
+        leave(c);
+    if (c->id == 0 && c->link->connected && c->link->generation != c->generation) {
+        c->id = ++gateway->next_id;
+        c->generation = c->link->generation;
+        gw_session_open(&c->session, &gateway->rules, &edge, c, c->device, false, gateway->now_ms);
+    }
+    if (c->id == 0)
+        return;
+    const uint8_t *message;
+    size_t len;
+    int got;
+    while (!c->closing && (got = fake_link_receive(c->link, &message, &len)) != 0) {
+        assert_int_equal(got, 1);
+        if (swallow(gateway, message, len))
+            continue;
+        gw_session_receive(&c->session, message, len, gateway->now_ms);
+    }
+    gw_session_tick(&c->session, gateway->now_ms);
+    if (c->closing && c->link->down.end == 0) { /* BYE was read */
+        fake_link_cut(c->link);
+        leave(c);
+    }
+}
+
+void fake_gateway_step(struct fake_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->connection_count; i++)
+        serve(&gateway->connections[i]);
+    if (fake_chance(gateway->random, 3))
+        commit_queued(gateway);
+}
+
+void fake_gateway_restart(struct fake_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->connection_count; i++) {
+        fake_link_cut(gateway->connections[i].link);
+        leave(&gateway->connections[i]);
+    }
+    forget_queued(gateway);
+    gw_journal_close(gateway->journal);
+    open_journal(gateway);
+    gateway->restarts++;
+}
+
+void fake_gateway_stop(struct fake_gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->connection_count; i++)
+        leave(&gateway->connections[i]);
+    forget_queued(gateway);
+    gw_journal_close(gateway->journal);
+    gw_registry_free(gateway->registry);
+    gw_pseudonym_key_free(gateway->pseudonym);
+    gw_seal_key_free(gateway->seal);
+}
