@@ -270,6 +270,8 @@ int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_e
     if (rc == 0) {
         *out_events = b.events;
         client->sent += b.events;
+        for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
+            trib_client_watch_acks(client, lane, false);
         if (!trib_lane_pending(&client->lanes[TRIB_LANE_ROUTINE]))
             client->unsent_at_ms = UINT64_MAX;
     }

@@ -63,6 +63,8 @@ void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor
 
 /* --- source.c, batch.c --- */
 
+/* The lane sent something, or (progress) heard of what it sent: keeps unacked_since_ms true. */
+void trib_client_watch_acks(struct trib_client *client, unsigned lane, bool progress);
 void trib_client_source(struct trib_client *client, struct trib_uplink_source *out);
 int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
                       uint64_t *out_events);

@@ -92,6 +92,7 @@ static int welcome(void *context, const struct trib_wire_welcome *welcome)
         if (!state->ring.open)
             continue;
         int rc = trib_lane_welcome(state, welcome);
+        trib_client_watch_acks(client, lane, true);
         if (rc == TRIB_ERANGE) {
             trib_client_log(
                 client, TRIB_LOG_WARNING,
@@ -109,14 +110,33 @@ static int welcome(void *context, const struct trib_wire_welcome *welcome)
     return result;
 }
 
+void trib_client_watch_acks(struct trib_client *client, unsigned lane, bool progress)
+{
+    struct trib_lane_state *state = &client->lanes[lane];
+    if (!trib_lane_unacked(state))
+        state->unacked_since_ms = UINT64_MAX;
+    else if (progress || state->unacked_since_ms == UINT64_MAX)
+        state->unacked_since_ms = trib_client_now(client);
+}
+
+static uint64_t unacked_since_ms(void *context)
+{
+    const struct trib_client *client = context;
+    uint64_t vital = client->lanes[TRIB_LANE_VITAL].unacked_since_ms;
+    uint64_t routine = client->lanes[TRIB_LANE_ROUTINE].unacked_since_ms;
+    return vital < routine ? vital : routine;
+}
+
 static void ack(void *context, const struct trib_wire_ack *ack)
 {
     struct trib_client *client = context;
     const struct trib_callbacks *callbacks = &client->config->callbacks;
     for (size_t i = 0; i < ack->acked_count; i++)
         for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
-            if (trib_lane_ack(&client->lanes[lane], ack->acked[i].stream, ack->acked[i].seq))
+            if (trib_lane_ack(&client->lanes[lane], ack->acked[i].stream, ack->acked[i].seq)) {
+                trib_client_watch_acks(client, lane, true);
                 break;
+            }
     client->rejected += ack->rejected_count + ack->rejected_more;
     for (size_t i = 0; i < ack->rejected_count && callbacks->rejected; i++)
         callbacks->rejected(callbacks->context, ack->rejected[i].stream, ack->rejected[i].seq,
@@ -128,8 +148,10 @@ static void nack(void *context, const struct trib_wire_nack *nack)
 {
     struct trib_client *client = context;
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
-        if (trib_lane_nack(&client->lanes[lane], nack->stream, nack->expected))
+        if (trib_lane_nack(&client->lanes[lane], nack->stream, nack->expected)) {
+            trib_client_watch_acks(client, lane, true);
             break;
+        }
 }
 
 static void config(void *context, const struct trib_wire_config *config)
@@ -148,6 +170,7 @@ void trib_client_source(struct trib_client *client, struct trib_uplink_source *o
     out->welcome = welcome;
     out->batch = trib_client_batch;
     out->ack = ack;
+    out->unacked_since_ms = unacked_since_ms;
     out->nack = nack;
     out->config = config;
 }

@@ -57,6 +57,7 @@ int trib_lane_mount(struct trib_lane_state *lane, enum trib_lane which, const st
                     struct trib_ring_found *out_found)
 {
     memset(lane, 0, sizeof *lane);
+    lane->unacked_since_ms = UINT64_MAX;
     int rc = trib_ring_mount(&lane->ring, storage, out_found);
     if (rc < 0 || !lane->ring.open)
         return rc;
@@ -88,6 +89,12 @@ int trib_lane_open(struct trib_lane_state *lane, const struct trib_ring_start *s
 bool trib_lane_pending(const struct trib_lane_state *lane)
 {
     return lane->ring.open && (lane->send_pos < lane->ring.durable_pos || !lane->start_sent);
+}
+
+bool trib_lane_unacked(const struct trib_lane_state *lane)
+{
+    return lane->ring.open &&
+           (lane->send_pos > lane->ring.acked_pos || (lane->start_sent && !lane->ring.start_acked));
 }
 
 static void describe_gap(const struct trib_lane_state *lane, enum trib_lane which, uint64_t end,

@@ -49,6 +49,8 @@ size_t trib_lane_streams(const struct trib_lane_state *lane, enum trib_lane whic
 TRIB_MUST_CHECK int trib_lane_welcome(struct trib_lane_state *lane, const struct trib_wire_welcome *welcome);
 /* True if the stream is one of this lane. */
 bool trib_lane_ack(struct trib_lane_state *lane, uint64_t stream, uint64_t seq);
+/* Something was sent on this connection that is not acked. */
+bool trib_lane_unacked(const struct trib_lane_state *lane);
 bool trib_lane_nack(struct trib_lane_state *lane, uint64_t stream, uint64_t expected);
 /* CRC of the event before the ack cursor (trib_wire_event_crc), 0: not known or a drop. */
 uint32_t trib_lane_acked_crc(const struct trib_lane_state *lane);

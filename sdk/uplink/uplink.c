@@ -336,9 +336,14 @@ static int send_batches(struct trib_uplink *u, bool *out_more)
     return 0;
 }
 
-static uint64_t silence_limit(const struct trib_uplink *u)
+/* A gateway is given up after 2.5 keep-alive intervals without a byte, or without the ACK that is due: pings and
+ * other ACKs show that it lives, not that it ever got that batch. */
+static uint64_t patience_limit(const struct trib_uplink *u)
 {
-    return u->heard_ms + (uint64_t)u->keepalive_ms * 5 / 2;
+    uint64_t since = u->config.source.unacked_since_ms(u->config.source.context);
+    if (since > u->heard_ms)
+        since = u->heard_ms;
+    return since + (uint64_t)u->keepalive_ms * 5 / 2;
 }
 
 static int step_connected(struct trib_uplink *u, bool *out_more)
@@ -351,7 +356,7 @@ static int step_connected(struct trib_uplink *u, bool *out_more)
     if (error != 0)
         return error;
     if (u->phase == TRIB_UPLINK_STREAM) {
-        return u->now_ms >= silence_limit(u) ? TRIB_ETIMEOUT : send_batches(u, out_more);
+        return u->now_ms >= patience_limit(u) ? TRIB_ETIMEOUT : send_batches(u, out_more);
     }
     return u->now_ms >= u->deadline_ms ? TRIB_ETIMEOUT : 0;
 }
@@ -369,7 +374,7 @@ static uint64_t next_due(const struct trib_uplink *u)
         break;
     case TRIB_UPLINK_STREAM:
         step = u->awaiting_ack ? ANSWER_STEP_MS : u->keepalive_ms / 4;
-        until = silence_limit(u);
+        until = patience_limit(u);
         break;
     default:
         step = ANSWER_STEP_MS;

@@ -31,6 +31,8 @@ struct trib_uplink_source {
     int (*batch)(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
                  uint64_t *out_events);
     void (*ack)(void *context, const struct trib_wire_ack *ack);
+    /* Since when the ACK of the oldest unacked event is awaited, on the monotonic clock; UINT64_MAX: of none. */
+    uint64_t (*unacked_since_ms)(void *context);
     /* Go back to `expected`, or declare a drop if it is gone. */
     void (*nack)(void *context, const struct trib_wire_nack *nack);
     void (*config)(void *context, const struct trib_wire_config *config);

@@ -17,7 +17,8 @@ static void edge_send(void *context, const uint8_t *message, size_t len)
 
 static void edge_ping(void *context)
 {
-    (void)context; /* silence is not what these tests are about: any message is a sign of life */
+    struct fake_connection *c = context;
+    fake_link_ping(c->link);
 }
 
 static void edge_close(void *context, unsigned reason)
@@ -162,8 +163,9 @@ static void open_journal(struct fake_gateway *gateway)
     int rc = gw_journal_open(&config, &gateway->journal, &error);
     if (rc != 0)
         fail_msg("journal: %s", error.text);
-    gateway->rules.gateway_id = gw_journal_gateway_id(gateway->journal);
-    gateway->rules.journal_epoch = gw_journal_epoch(gateway->journal);
+    /* Not the journal's own, which are random: a run must repeat by its seed. */
+    gateway->rules.gateway_id = "0123456789abcdef";
+    gateway->rules.journal_epoch = 0x1122334455667788;
 }
 
 void fake_gateway_start(struct fake_gateway *gateway, const char *folder, struct fake_random *random)
@@ -179,7 +181,7 @@ void fake_gateway_start(struct fake_gateway *gateway, const char *folder, struct
     gateway->policy = (struct gw_admit_policy){gateway->pseudonym, gateway->seal, 4096};
     gateway->rules = (struct gw_session_rules){.policy = &gateway->policy,
                                                .hello_timeout_ms = 5000,
-                                               .keepalive_ms = 1u << 30,
+                                               .keepalive_ms = 25000,
                                                .message_bytes = 16384,
                                                .event_bytes = 4096,
                                                .credit_events = 200,
@@ -232,7 +234,11 @@ static void serve(struct fake_connection *c)
     size_t len;
     int got;
     while (!c->closing && (got = fake_link_receive(c->link, &message, &len)) != 0) {
-        assert_int_equal(got, 1);
+        assert_true(got > 0);
+        if (got == 2) {
+            gw_session_heard(&c->session, gateway->now_ms);
+            continue;
+        }
         if (swallow(gateway, message, len))
             continue;
         gw_session_receive(&c->session, message, len, gateway->now_ms);

@@ -159,12 +159,12 @@ int fake_link_receive(struct fake_link *link, const uint8_t **out_message, size_
         fake_link_cut(link);
         return 0;
     }
-    return opcode == 2 ? 1 : opcode == 10 || opcode == 9 ? 0 : -1;
+    return opcode == 2 ? 1 : opcode == 10 ? 2 : -1;
 }
 
-void fake_link_send(struct fake_link *link, const uint8_t *message, size_t len)
+static void send_frame(struct fake_link *link, uint8_t first, const uint8_t *data, size_t len)
 {
-    uint8_t head[4] = {0x82, (uint8_t)len};
+    uint8_t head[4] = {first, (uint8_t)len};
     size_t head_len = 2;
     if (len > 125) {
         head[1] = 126;
@@ -175,5 +175,15 @@ void fake_link_send(struct fake_link *link, const uint8_t *message, size_t len)
     if (!link->connected || pipe_room(&link->down) < head_len + len)
         return;
     pipe_put(&link->down, head, head_len);
-    pipe_put(&link->down, message, len);
+    pipe_put(&link->down, data, len);
+}
+
+void fake_link_send(struct fake_link *link, const uint8_t *message, size_t len)
+{
+    send_frame(link, 0x82, message, len);
+}
+
+void fake_link_ping(struct fake_link *link)
+{
+    send_frame(link, 0x89, (const uint8_t *)"", 0);
 }

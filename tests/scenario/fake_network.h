@@ -42,9 +42,10 @@ void fake_link_cut(struct fake_link *link);
 
 /*
  * The gateway's end. Answers the upgrade, then returns whole binary messages: 1 with *out_message (valid until the
- * next call), 0 nothing whole yet, -1 a client that breaks RFC 6455 (the test fails on it).
+ * next call), 2 a pong, 0 nothing whole yet, -1 a client that breaks RFC 6455 (the test fails on it).
  */
 int fake_link_receive(struct fake_link *link, const uint8_t **out_message, size_t *out_len);
+void fake_link_ping(struct fake_link *link);
 void fake_link_send(struct fake_link *link, const uint8_t *message, size_t len);
 
 #endif

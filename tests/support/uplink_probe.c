@@ -138,6 +138,12 @@ static void source_ack(void *context, const struct trib_wire_ack *ack)
     }
 }
 
+static uint64_t source_unacked_since_ms(void *context)
+{
+    (void)context;
+    return UINT64_MAX; /* the probe's own bounds end it */
+}
+
 static void source_nack(void *context, const struct trib_wire_nack *nack)
 {
     struct probe *p = context;
@@ -305,7 +311,8 @@ int main(int argc, char **argv)
         .net = net,
         .entropy = trib_posix_entropy(),
         .log = log,
-        .source = {&p, source_hello, source_welcome, source_batch, source_ack, source_nack, source_config},
+        .source = {&p, source_hello, source_welcome, source_batch, source_ack, source_unacked_since_ms,
+                   source_nack, source_config},
         .transmit = transmit,
         .transmit_bytes = sizeof transmit,
         .receive = receive,

@@ -75,9 +75,10 @@ struct trib_lane_state {
     struct trib_ring ring;
     struct trib_ring_cursor cursor; /* next record to send */
     uint64_t send_pos;
-    uint64_t acked_high;   /* all below was acked once */
-    uint64_t overflow_pos; /* what is missing below was dropped by a full lane */
-    uint64_t stream;       /* stream of send_pos: a copy, so that headers are not read for each event */
+    uint64_t acked_high;       /* all below was acked once */
+    uint64_t unacked_since_ms; /* the oldest sent event waits for its ACK; UINT64_MAX: none does */
+    uint64_t overflow_pos;     /* what is missing below was dropped by a full lane */
+    uint64_t stream;           /* stream of send_pos: a copy, so that headers are not read for each event */
     uint64_t stream_first;
     uint64_t stream_end; /* UINT64_MAX: the current one */
     uint8_t read_errors; /* in a row */

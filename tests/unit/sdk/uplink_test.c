@@ -365,6 +365,27 @@ static void test_welcome_must_come_in_time(void **state)
     assert_in_range(w->now_ms - start, 14000, 16000);
 }
 
+/* A gateway whose journal hangs still answers pings, or sends them: that must not hold events for ever. */
+static void test_gateway_that_only_pings_and_never_acks_is_left(void **state)
+{
+    (void)state;
+    w->head = 10;
+    w->hold_acks = true;
+    run_ms(1000);
+    assert_int_equal(phase(), TRIB_UPLINK_STREAM);
+    for (int i = 0; i < 5; i++) {
+        say_frame(0x89, "ping", 4);
+        run_ms(KEEPALIVE_MS / 2 - 500);
+    }
+    assert_int_equal(w->connects, 1); /* 2.5 intervals are not over */
+    w->hold_acks = false;
+    say_frame(0x89, "ping", 4);
+    run_ms(10000);
+    assert_int_equal(w->last_error, TRIB_ETIMEOUT);
+    assert_int_equal(w->connects, 2);
+    assert_int_equal(w->acked, 10);
+}
+
 static void test_source_errors_end_the_connection(void **state)
 {
     (void)state;
@@ -478,6 +499,7 @@ int main(void)
         TEST(test_cut_at_every_byte_of_a_conversation_recovers),
         TEST(test_timeouts_of_each_phase),
         TEST(test_welcome_must_come_in_time),
+        TEST(test_gateway_that_only_pings_and_never_acks_is_left),
         TEST(test_source_errors_end_the_connection),
         TEST(test_without_entropy_nothing_is_sent),
         TEST(test_close_says_goodbye_and_poll_connects_again),

@@ -71,7 +71,7 @@ struct world {
     bool over_credit;
 
     /* the device's events: seq 1 to head */
-    uint64_t head, next, acked;
+    uint64_t head, next, acked, unacked_since_ms;
     uint64_t events_a_batch;
     size_t event_bytes;
     unsigned welcomes, nacks, configs;
@@ -361,6 +361,14 @@ static inline void fake_close(void *context)
 
 /* --- the device's source --- */
 
+static inline void watch_acks(bool progress)
+{
+    if (w->next <= w->acked + 1)
+        w->unacked_since_ms = UINT64_MAX;
+    else if (progress || w->unacked_since_ms == UINT64_MAX)
+        w->unacked_since_ms = w->now_ms;
+}
+
 static inline void source_hello(void *context, struct trib_wire_hello *out)
 {
     (void)context;
@@ -378,6 +386,7 @@ static inline int source_welcome(void *context, const struct trib_wire_welcome *
     w->welcomes++;
     w->acked = welcome->streams[0].committed;
     w->next = w->acked + 1;
+    watch_acks(true);
     return w->welcome_result;
 }
 
@@ -405,9 +414,16 @@ static inline int source_batch(void *context, uint8_t *buf, size_t cap, uint64_t
     trib_cbor_put_bytes(&writer, filler, (size_t)count * w->event_bytes);
     assert_int_equal(writer.error, 0);
     w->next += count;
+    watch_acks(false);
     *out_len = writer.len;
     *out_events = count;
     return 0;
+}
+
+static inline uint64_t source_unacked_since_ms(void *context)
+{
+    (void)context;
+    return w->unacked_since_ms;
 }
 
 static inline void source_ack(void *context, const struct trib_wire_ack *ack)
@@ -415,6 +431,7 @@ static inline void source_ack(void *context, const struct trib_wire_ack *ack)
     (void)context;
     assert_true(ack->acked[0].seq >= w->acked);
     w->acked = ack->acked[0].seq;
+    watch_acks(true);
 }
 
 static inline void source_nack(void *context, const struct trib_wire_nack *nack)
@@ -422,6 +439,7 @@ static inline void source_nack(void *context, const struct trib_wire_nack *nack)
     (void)context;
     w->nacks++;
     w->next = nack->expected;
+    watch_acks(true);
 }
 
 static inline void source_config(void *context, const struct trib_wire_config *config)
@@ -438,6 +456,7 @@ static inline int setup(void **state)
     *state = w;
     w->now_ms = 1000000;
     w->random = 1;
+    w->unacked_since_ms = UINT64_MAX;
     w->cut_after = w->send_budget = SIZE_MAX;
     w->events_a_batch = 8;
     w->event_bytes = 20;
@@ -454,7 +473,8 @@ static inline int setup(void **state)
         .net = {NULL, fake_connect, fake_send, fake_receive, fake_close},
         .entropy = {NULL, fake_fill},
         .log = {NULL, fake_log},
-        .source = {NULL, source_hello, source_welcome, source_batch, source_ack, source_nack, source_config},
+        .source = {NULL, source_hello, source_welcome, source_batch, source_ack, source_unacked_since_ms,
+                   source_nack, source_config},
         .transmit = w->transmit,
         .transmit_bytes = sizeof w->transmit,
         .receive = w->receive,
