@@ -18,6 +18,8 @@ void trib_client_budget(struct trib_client *client)
     uint32_t area = end - trib_format_header_bytes(s);
     uint32_t each = area > 2 * SECTOR_RESERVE ? (area - SECTOR_RESERVE) / 2 : area / 4;
     uint32_t free_count = trib_ring_free_count(r);
+    if (free_count == 0) /* on the spare already: nothing makes up for what is written besides the events */
+        budget = budget > SECTOR_RESERVE ? budget - SECTOR_RESERVE : 0;
     for (uint32_t i = 1; i < free_count && budget < 65536; i++)
         budget += each;
     trib_client_lock(client);

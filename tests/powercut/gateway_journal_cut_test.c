@@ -257,7 +257,7 @@ static int compare_positions(const void *a, const void *b)
 
 static void remove_tree(const char *path)
 {
-    char command[2 * PATH_MAX];
+    char command[2 * PATH_MAX + 16];
     snprintf(command, sizeof command, "rm -rf '%s'", path);
     if (system(command) != 0)
         die(command);
