@@ -271,7 +271,7 @@ static bool survives(const struct run *run, uint64_t cut, const char *disk)
         alarm(60);
         judge_disk(run, cut, disk, stderr);
     }
-    int status;
+    int status = 0;
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         die("fork");
     if (WIFSIGNALED(status))
