@@ -52,7 +52,8 @@ struct gw_meta {
 /* Makes one with a new random epoch and gateway id. */
 GW_MUST_CHECK int gw_meta_create(const char *parent, uint64_t bytes, struct gw_error *error);
 /* Opens one that gw_check_meta found sound; not writable: without a lock file, for looking only. */
-GW_MUST_CHECK int gw_meta_open(const char *folder, bool writable, struct gw_meta **out, struct gw_error *error);
+GW_MUST_CHECK int gw_meta_open(const char *folder, bool writable, struct gw_meta **out,
+                               struct gw_error *error);
 void gw_meta_close(struct gw_meta *meta);
 /* Reads and checks everything; for a child process only. */
 GW_MUST_CHECK int gw_meta_walk(const char *folder);
