@@ -27,7 +27,9 @@ enum {
     NODE_BIG = 0x01,
     NODE_DATABASE = 0x02,
     DB_BYTES = 48,
+    DB_FLAGS_AT = 4,
     DB_DEPTH_AT = 6,
+    DB_INTEGER_KEYS = 0x08,
     DB_BRANCHES_AT = 8,
     DB_LEAVES_AT = 16,
     DB_OVERFLOWS_AT = 24,
@@ -49,7 +51,7 @@ struct key {
 
 struct audit {
     const uint8_t *map;
-    uint64_t page_count;
+    uint64_t page_count, txn;
     uint8_t *seen; /* one byte a page */
 };
 
@@ -143,7 +145,7 @@ static bool audit_leaf_node(struct tree *tree, const uint8_t *page, const uint8_
     unsigned flags = get16(node + 4);
     const uint8_t *data = key.bytes + key.len;
     size_t room = (size_t)(page + PAGE_BYTES - data);
-    if (tree->numbers && key.len != 8)
+    if (tree->numbers && (key.len != 8 || get64(key.bytes) > audit->txn)) /* freed by a transaction to come */
         return false;
     if ((tree->last.bytes && compare(tree, key, tree->last) <= 0) ||
         (tree->bound.bytes && compare(tree, key, tree->bound) < 0))
@@ -213,6 +215,9 @@ static bool audit_tree(struct audit *audit, const uint8_t *record, bool numbers,
     struct tree tree = {
         .audit = audit, .numbers = numbers, .databases = databases, .depth = get16(record + DB_DEPTH_AT)};
     uint64_t root = get64(record + DB_ROOT_AT);
+    if (get16(record + DB_FLAGS_AT) !=
+        (numbers ? DB_INTEGER_KEYS : 0)) /* they choose how keys are compared */
+        return false;
     if (root == NO_PAGE ? tree.depth != 0 : tree.depth == 0 || tree.depth > DEPTH_MAX)
         return false;
     if (root != NO_PAGE && !audit_page(&tree, root, 1))
@@ -225,7 +230,8 @@ static int audit_map(const uint8_t *map, uint64_t file_pages)
 {
     const uint8_t *even = map, *odd = map + PAGE_BYTES;
     const uint8_t *meta = get64(even + META_TXN_AT) > get64(odd + META_TXN_AT) ? even : odd;
-    struct audit audit = {.map = map, .page_count = get64(meta + META_LAST_PAGE_AT) + 1};
+    struct audit audit = {
+        .map = map, .page_count = get64(meta + META_LAST_PAGE_AT) + 1, .txn = get64(meta + META_TXN_AT)};
     if (audit.page_count < 2 || audit.page_count > file_pages)
         return GW_EDAMAGED;
     audit.seen = calloc(audit.page_count, 1);
