@@ -173,6 +173,31 @@ static bool audit_leaf_node(struct tree *tree, const uint8_t *page, const uint8_
     return !tree->databases || (len == DB_BYTES && audit_tree(audit, data, false, false));
 }
 
+/*
+ * The nodes of a page fill it from `upper` to its end without a gap. LMDB moves them about on that assumption, and
+ * would write outside the page if it were wrong.
+ */
+static bool nodes_fill(const uint8_t *page, unsigned count, bool leaf)
+{
+    uint8_t used[PAGE_BYTES / 2] = {0};
+    size_t sum = 0, upper = get16(page + UPPER_AT);
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *node;
+        struct key key;
+        if (!node_at(page, i, &node, &key))
+            return false;
+        size_t at = (size_t)(node - page), len = NODE_BYTES + key.len;
+        if (leaf)
+            len += get16(node + 4) & NODE_BIG ? 8 : get16(node) | (size_t)get16(node + 2) << 16;
+        len += len & 1;
+        if (at < upper || len > PAGE_BYTES - at || used[at / 2])
+            return false;
+        used[at / 2] = 1;
+        sum += len;
+    }
+    return sum == PAGE_BYTES - upper;
+}
+
 static bool audit_page(struct tree *tree, uint64_t number, unsigned level)
 {
     struct audit *audit = tree->audit;
@@ -186,6 +211,8 @@ static bool audit_page(struct tree *tree, uint64_t number, unsigned level)
         return false;
     unsigned count = (lower - HEADER_BYTES) / 2;
     if (count < (leaf || tree->numbers ? 1u : 2u))
+        return false;
+    if (!nodes_fill(page, count, leaf))
         return false;
     *(leaf ? &tree->leaves : &tree->branches) += 1;
     for (unsigned i = 0; i < count; i++) {

@@ -314,9 +314,13 @@ static void test_damaged_meta_is_refused_or_harmless(void **state)
     write_then_die(f, firsts, &count);
     char path[2 * PATH_MAX];
     snprintf(path, sizeof path, "%s/meta/data.mdb", f->folder);
-    for (int i = 0; i < 120; i++) {
+    for (int i = 0; i < 180; i++) {
         restore_copy(f);
-        uint64_t at = i % 2 == 0 ? random_below(2) * 4096 + random_below(160) : random_below(24 * 4096);
+        uint64_t at = random_below(24 * 4096);
+        if (i % 3 == 0)
+            at = random_below(2) * 4096 + random_below(160);
+        else if (i % 3 == 1)
+            at = random_below(14) * 4096 + random_below(48);
         if (i % 12 == 11)
             assert_int_equal(truncate(path, (off_t)at), 0);
         else
@@ -326,7 +330,7 @@ static void test_damaged_meta_is_refused_or_harmless(void **state)
         if (rc != 0 && rc != 10)
             fail_msg("meta damaged at %llu: the start ended with %d", (unsigned long long)at, rc);
     }
-    print_message("%zu of 120 damages to meta refused the start\n", refused);
+    print_message("%zu of 180 damages to meta refused the start\n", refused);
     assert_true(refused > 20);
     restore_copy(f);
     run("rm -r '%s/meta'", f->folder);
