@@ -32,14 +32,15 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
-def wait_for(what, probe, seconds=20):
+def wait_for(server, probe, seconds=20):
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and server.process.poll() is None:
         value = probe()
         if value:
             return value
         time.sleep(0.02)
-    raise SystemExit(f"durable_ingest: {what} did not come up within {seconds} s")
+    said = (server.folder / "log").read_text()[-2000:]
+    raise SystemExit(f"durable_ingest: the gateway did not come up within {seconds} s: {said}")
 
 
 def stop(process):
@@ -65,12 +66,10 @@ class Gateway:
         config.write_text(
             f"""listen:
   port: 0
-  certificate: {ca}/server.crt
+  certificate: {ca}/server.pem
   key: {ca}/server.key
 auth:
-  client_ca: [{ca}/ca.crt]
-  jwks: {ca}/jwks.json
-  audience: bench
+  client_ca: ["{ca}/device-ca.pem"]
 data:
   folder: {folder}/data
 observe:
@@ -82,14 +81,15 @@ lake:
   enabled: {str(sinks).lower()}
 limits:
   credit_events: {args.batch * args.window * 2}
-  credit_bytes: {args.batch * args.window * 400}
+  credit_size: {max(65536, args.batch * args.window * 400)}
+  connections: 100
 """)
         (folder / "data").mkdir()
         self.log = open(folder / "log", "w")
         self.process = subprocess.Popen([BIN / "tributaryd", "--config", config], stderr=self.log, stdout=self.log)
         run = folder / "data/run"
-        self.port = wait_for("tributaryd", lambda: read_port(run / "port"))
-        self.http = wait_for("tributaryd", lambda: read_port(run / "http_port"))
+        self.port = wait_for(self, lambda: read_port(run / "port"))
+        self.http = wait_for(self, lambda: read_port(run / "http_port"))
 
     def metric(self, name):
         text = urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=5).read().decode()
@@ -102,15 +102,15 @@ limits:
 class Floor:
     def __init__(self, folder, ca, batches_per_commit):
         self.process = subprocess.Popen(
-            [BIN / "ingest-floor", "--cert", f"{ca}/server.crt", "--key", f"{ca}/server.key", "--folder", folder / "floor",
+            [BIN / "ingest-floor", "--cert", f"{ca}/server.pem", "--key", f"{ca}/server.key", "--folder", folder / "floor",
              "--batches", str(batches_per_commit)], stdout=subprocess.PIPE, text=True)
         self.port = self.process.stdout.readline().split()[1]
 
 
 def load(port, ca, args, events):
     """Runs tributary-load once and returns its JSON."""
-    command = [BIN / "tributary-load", "--url", f"wss://127.0.0.1:{port}/v1", "--ca", f"{ca}/ca.crt",
-               "--jwt-key", f"{ca}/jwt.key", "--audience", "bench", "--devices", str(args.devices),
+    command = [BIN / "tributary-load", "--url", f"wss://127.0.0.1:{port}/v1", "--ca", f"{ca}/server-ca.pem",
+               "--device-ca", f"{ca}/device-ca.pem", "--ca-key", f"{ca}/device-ca.key", "--quiet", "--devices", str(args.devices),
                "--events", str(events // args.devices), "--batch", str(args.batch), "--window", str(args.window),
                "--users", "1000000000", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -123,7 +123,7 @@ def measure(server, ca, args):
     load(server.port, ca, args, args.events // 10)  # warm: handshakes done once, files created, caches filled
     before = cpu_seconds(server.process.pid)
     result = load(server.port, ca, args, args.events)
-    return (cpu_seconds(server.process.pid) - before) / result["acked"] * 1e6, result
+    return (cpu_seconds(server.process.pid) - before) / result["events_acked"] * 1e6, result
 
 
 def gateway_round(folder, ca, args, sinks=False):
@@ -160,7 +160,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tributary-bench-", dir=ROOT / "build") as folder:
         folder = Path(folder)
         ca = folder / "ca"
-        subprocess.run([ROOT / "tools/dev/dev-ca", "--out", ca, "--jwt"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([ROOT / "tools/dev/dev-ca", "all", ca], check=True, stdout=subprocess.DEVNULL)
         print(f"{args.events} events in batches of {args.batch}, {args.devices} devices, window {args.window}; "
               "µs of server CPU an event")
         print(f"{'round':>5} {'tributaryd':>11} {'floor':>7} {'ratio':>6}  batches a commit (gateway, floor)")

@@ -285,12 +285,11 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-static void on_signal(void *handle, int signum)
+static void on_signal(uv_signal_t *handle, int signum)
 {
-    (void)handle;
     (void)signum;
     floor_state.stopping = true;
-    lws_context_destroy(floor_state.lws);
+    uv_stop(handle->loop);
 }
 
 static void open_store(const char *folder)
@@ -331,6 +330,9 @@ int main(int argc, char **argv)
     uv_loop_t loop;
     uv_loop_init(&loop);
     uv_timer_init(&loop, &floor_state.idle);
+    uv_signal_t on_term;
+    uv_signal_init(&loop, &on_term);
+    uv_signal_start(&on_term, on_signal, SIGTERM);
     void *loops[] = {&loop};
     lws_set_log_level(LLL_ERR, NULL);
     struct lws_context_creation_info info = {
@@ -342,7 +344,6 @@ int main(int argc, char **argv)
         .ssl_cert_filepath = option(argc, argv, "--cert", NULL),
         .ssl_private_key_filepath = option(argc, argv, "--key", NULL),
         .foreign_loops = loops,
-        .signal_cb = on_signal,
         .alpn = "http/1.1",
         .pt_serv_buf_size = 16384,
     };
