@@ -545,9 +545,11 @@ static int leap(struct load_device *d, uint64_t count)
     if (d->flight_count > 0)
         return 0;
     d->leap_due = false;
-    if (d->next + gap + 3 > total(d))
+    /* Beyond all that was ever sent: after a repeat `next` may lie behind it, and from there it need not be a leap. */
+    uint64_t first = MAX(d->next, d->ahead) + gap;
+    if (first + 3 > total(d))
         return 1;
-    return send_batch(d, d->next + gap, MAX(count, 3), true);
+    return send_batch(d, first, MAX(count, 3), true);
 }
 
 /* A misdeed now and then, instead of the next batch. */
