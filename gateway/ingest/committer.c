@@ -138,6 +138,7 @@ static void housekeeping(struct gw_committer *committer)
     gw_journal_get_stats(journal, &stats);
     gw_metric_set(GW_METRIC_JOURNAL_BYTES, stats.disk_bytes);
     gw_metric_set(GW_METRIC_JOURNAL_SEGMENTS, stats.segments);
+    gw_metric_set(GW_METRIC_JOURNAL_DAMAGED, stats.damaged_segments);
     gw_metric_set(GW_METRIC_JOURNAL_END, gw_journal_end(journal));
 }
 

@@ -55,7 +55,9 @@ struct gw_journal_write {
     size_t entry_len;
     const struct gw_journal_quarantine *quarantine;
     size_t quarantine_count;
-    int status; /* out: 0 committed and durable; GW_ESTALE: a row did not match, nothing of this batch is kept */
+    int status; /* out: 0 committed and durable; GW_ESTALE: a row did not match; GW_EINVALID: it can never be
+                 * stored (its sizes, a seq that goes back, two lanes of one stream). Then nothing of it is kept. Of a
+                 * commit so big that it took several transactions, the writes after a failure have its code. */
 };
 
 /* GW_EBUSY another process has it; GW_EVERSION; GW_EDAMAGED (meta); GW_EIO; GW_EINVALID (folder missing, read-only). */
@@ -67,7 +69,8 @@ uint64_t gw_journal_epoch(const struct gw_journal *journal);
 /* Random 16 hex digits made at format; the gateway id in WELCOME unless configured. */
 const char *gw_journal_gateway_id(const struct gw_journal *journal);
 
-/* All writes in one transaction, synced before it returns. 0: look at each status. GW_EFULL or GW_EIO: none is kept. */
+/* All writes in one transaction (a few, if they fill more than a quarter of a segment), synced before it returns.
+ * 0: look at each status. GW_EFULL, GW_EIO, GW_ENOMEM: none is kept. One thread commits, reclaims and closes. */
 GW_MUST_CHECK int gw_journal_commit(struct gw_journal *journal, struct gw_journal_write *const *writes,
                                     size_t count, struct gw_error *error);
 

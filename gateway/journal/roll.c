@@ -174,7 +174,9 @@ static void reopen_failed(struct gw_journal *journal, struct gw_part *part, cons
 
 static void become(struct gw_journal *journal, struct gw_part *part, const struct gw_segment_record *record)
 {
+    uint64_t quarantined = gw_meta_quarantine_count(journal->meta);
     pthread_mutex_lock(&journal->lock);
+    journal->quarantine_count = quarantined; /* some may have expired */
     part->state = record->state;
     part->end = record->end;
     part->entries = record->entries;
