@@ -1,6 +1,12 @@
 # Power cuts under the shim of tests/support. Each rule that must hold has a mutant here: the gateway built without it.
 
 find_package(Threads REQUIRED)
+add_executable(shim_test shim_test.c)
+target_compile_definitions(shim_test PRIVATE _GNU_SOURCE)
+target_link_libraries(shim_test PRIVATE powercut_rebuild cmocka)
+add_test(NAME powercut.shim COMMAND shim_test $<TARGET_FILE:powercut>)
+set_tests_properties(powercut.shim PROPERTIES TIMEOUT 120 LABELS quick)
+
 if(TARGET tributary_gateway)
   gw_library(gateway_nosync GW_MUTANT_NOSYNC)
   gw_library(gateway_no_contiguity GW_MUTANT_NO_CONTIGUITY)

@@ -2,9 +2,12 @@
 #ifndef TESTS_POWERCUT_SHIM_H
 #define TESTS_POWERCUT_SHIM_H
 
+#include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "trace.h"
@@ -42,5 +45,21 @@ uint64_t pc_record_write(struct pc_record *record, const char *path, const char 
                          const struct iovec *data, int data_count);
 
 _Noreturn void pc_die(const char *why);
+
+/* The interposed open and fcntl, for calls that are made of them. */
+int pc_openat(int dirfd, const char *name, int flags, mode_t mode);
+int pc_fcntl(int fd, int command, void *argument);
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* The real function of that name; looked up once. */
+#define REAL(result, name, ...)                                                                              \
+    static result (*real)(__VA_ARGS__);                                                                      \
+    if (!real) {                                                                                             \
+        void *symbol = dlsym(RTLD_NEXT, #name);                                                              \
+        if (!symbol)                                                                                         \
+            pc_die("no " #name " in the C library");                                                         \
+        memcpy(&real, &symbol, sizeof real);                                                                 \
+    }
 
 #endif
