@@ -8,9 +8,6 @@ add_test(NAME powercut.shim COMMAND shim_test $<TARGET_FILE:powercut>)
 set_tests_properties(powercut.shim PROPERTIES TIMEOUT 120 LABELS quick)
 
 if(TARGET tributary_gateway)
-  gw_library(gateway_nosync GW_MUTANT_NOSYNC)
-  gw_library(gateway_no_contiguity GW_MUTANT_NO_CONTIGUITY)
-  gw_library(gateway_ack_before_commit GW_MUTANT_ACK_BEFORE_COMMIT)
 
   add_executable(gateway_journal_cut_test gateway_journal_cut_test.c)
   target_link_libraries(gateway_journal_cut_test PRIVATE tributary_gateway powercut_rebuild)
@@ -24,8 +21,8 @@ if(TARGET tributary_gateway)
   endfunction()
 
   journal_cut_test(sound tributary_gateway --cuts 100)
-  journal_cut_test(nosync gateway_nosync --cuts 100 --mutant)
-  journal_cut_test(no_contiguity gateway_no_contiguity --cuts 20 --mutant)
+  journal_cut_test(nosync tributary_gateway_nosync --cuts 100 --mutant)
+  journal_cut_test(no_contiguity tributary_gateway_no_contiguity --cuts 20 --mutant)
 
   # The real gateway over TLS, with the shim under it.
   add_executable(gateway-cut-check gateway_cut_check.c gateway_cut_finish.c)
@@ -34,7 +31,7 @@ if(TARGET tributary_gateway)
   add_test(NAME powercut.gateway COMMAND ${cut_command} --cuts 100)
   set_tests_properties(powercut.gateway PROPERTIES TIMEOUT 600 LABELS full)
   foreach(mutant nosync ack_before_commit no_contiguity)
-    gw_program(tributaryd-${mutant} gateway_${mutant})
+    gw_program(tributaryd-${mutant} tributary_gateway_${mutant})
     add_test(NAME powercut.gateway_${mutant}
              COMMAND ${cut_command} --cuts 60 --events 600 --mutant --gateway $<TARGET_FILE:tributaryd-${mutant}>)
     set_tests_properties(powercut.gateway_${mutant} PROPERTIES TIMEOUT 600 LABELS full)
