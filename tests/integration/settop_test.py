@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from settop_rig import BIN, Rig, make_movies
 
+from accounts import compare
 from accounts.events import of_device
 from accounts.side import read_side
 
@@ -91,6 +92,48 @@ def test_a_player_without_a_gateway_keeps_its_events_for_the_next_run(rig, movie
     assert len([event for event in stream if event["type"] != "stream.start"]) == recorded
     assert sorted(event["id"] for event in stream) == sorted(event["id"] for event in lake)
     assert rig.differences() == []
+
+
+def matches(expected, event):
+    kind, fields = expected
+    return event["type"] == kind and all(event.get(name) == value for name, value in fields.items())
+
+
+def is_subsequence(part, whole, equal):
+    """Whether all of part is in whole, in its order."""
+    rest = iter(whole)
+    return all(any(equal(item, other) for other in rest) for item in part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sigkill_of_the_player_loses_only_what_was_not_yet_durable(rig, movies, seed):
+    """Vital events are durable at the next poll, routine ones within a second; the next run sends what is left."""
+    rig.start_gateway()
+    rig.gateway.kill()
+    player = rig.play("living-room", script_of(movies))
+    time.sleep(random.Random(seed).uniform(4, 8))
+    player.kill()
+    player.wait(10)
+    first = read_side(rig.side("living-room"))
+    killed_ms = first.lines[-1]["t"]
+    all_of_it = compare.expected_events(first.calls)
+    surely = compare.expected_events([call for call in first.calls if call["t"] < killed_ms - 1500])
+    rig.side("living-room").rename(rig.folder / "first.side.jsonl")
+    rig.start_gateway()
+    assert rig.play("living-room", script_of(movies)).wait(60) == 0, rig.log("living-room")
+    rig.wait_arrived()
+    stream, lake = rig.read_back()
+    assert compare.compare_copies(stream, lake) == []
+    assert compare.compare_identities("stream", "living-room", stream) == []
+    boot = min(event["boot"] for event in stream)
+    before = [event for event in of_device(stream, "living-room")
+              if event["boot"] == boot and event["type"] not in compare.OF_THE_SDK]
+    assert len(surely) >= 4
+    assert is_subsequence(surely, before, matches), (surely, before)
+    assert is_subsequence(before, all_of_it, lambda event, expected: matches(expected, event)), (before, all_of_it)
+    again = [event for event in stream if event["boot"] != boot]
+    assert compare.compare_calls("stream", read_side(rig.side("living-room")), of_device(again, "living-room")) == []
 
 
 @pytest.mark.slow
