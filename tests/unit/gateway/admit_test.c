@@ -129,6 +129,35 @@ static void test_user_ids_become_pseudonyms_everywhere(void **state)
     assert_true(contains(item.fields, item.fields_len, "p1.k1."));
 }
 
+static void test_an_index_defined_again_is_written_again(void **state)
+{
+    (void)state;
+    batch_begin(&x, 1, 1, 0, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        char content[] = "film-0";
+        content[5] = (char)('0' + i);
+        batch_context(&x, 1, 70 + i, content, "ann-planted");
+        fields_begin(&x, 0);
+        batch_event(&x, TRIB_LANE_ROUTINE, TRIB_EVENT_PLAY, 1, 1);
+        batch_event(&x, TRIB_LANE_ROUTINE, TRIB_EVENT_PLAY, 1, 1);
+    }
+    assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
+    entry_open();
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(trib_wire_batch_next(&reader, &item), 1);
+        assert_int_equal(item.kind, TRIB_ITEM_CONTEXT);
+        assert_int_equal(item.context_value.session, 70 + i);
+        assert_int_equal(item.context_value.content.ptr[5], '0' + i);
+        assert_memory_equal(item.context_value.user.ptr, "p1.k1.", 6);
+        assert_int_equal(trib_wire_batch_next(&reader, &item),
+                         1); /* the context once, then both its events */
+        assert_int_equal(item.kind, TRIB_EVENT_PLAY);
+        assert_int_equal(trib_wire_batch_next(&reader, &item), 1);
+        assert_int_equal(item.kind, TRIB_EVENT_PLAY);
+    }
+    assert_int_equal(trib_wire_batch_next(&reader, &item), 0);
+}
+
 static void test_the_crc_is_of_the_bytes_as_received(void **state)
 {
     (void)state;
@@ -647,6 +676,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_plain_batch_is_copied_as_it_is),
         TEST(test_user_ids_become_pseudonyms_everywhere),
+        TEST(test_an_index_defined_again_is_written_again),
         TEST(test_the_crc_is_of_the_bytes_as_received),
         TEST(test_undeclared_fields_are_dropped_and_counted),
         TEST(test_duplicates_are_left_out_and_the_rest_kept),

@@ -297,6 +297,38 @@ static void test_a_torn_tail_is_cut_off_wherever_it_ends(void **state)
     free(whole);
 }
 
+/* What lies behind the last whole record goes, even if it is longer than what comes in its place. */
+static void test_a_long_torn_tail_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    char path[256];
+    uint8_t *expected, *whole;
+    size_t expected_len, len;
+    struct gw_sink sink = new_sink(0);
+    assert_true(deliver(&journal, &sink, 13, 1000, 1, NULL));
+    sink.free(sink.self);
+    snprintf(path, sizeof path, "%s/%020d.log", folder, 0);
+    read_all(path, &expected, &expected_len);
+    remove_tree(folder);
+
+    sink = new_sink(0);
+    assert_true(deliver(&journal, &sink, 12, 1000, 1, NULL));
+    sink.free(sink.self);
+    read_all(path, &whole, &len);
+    whole = realloc(whole, len + 100000);
+    memset(whole + len, 0x5a, 100000);
+    write_all(path, whole, len + 100000);
+    free(whole);
+    sink = new_sink(0);
+    assert_true(deliver(&journal, &sink, 13, 1000, 1, NULL));
+    sink.free(sink.self);
+    read_all(path, &whole, &len);
+    assert_int_equal(len, expected_len);
+    assert_memory_equal(whole, expected, len);
+    free(whole);
+    free(expected);
+}
+
 /* A bit flips in what was synced: what lies behind is kept aside, and delivered again. */
 static void test_a_flipped_bit_costs_no_event_that_the_journal_has(void **state)
 {
@@ -396,6 +428,7 @@ int main(void)
         TEST(test_a_crash_at_any_step_neither_loses_nor_doubles),
         TEST(test_an_error_at_any_step_is_retried_without_doubles),
         TEST(test_a_torn_tail_is_cut_off_wherever_it_ends),
+        TEST(test_a_long_torn_tail_leaves_nothing_behind),
         TEST(test_a_flipped_bit_costs_no_event_that_the_journal_has),
         TEST(test_a_reader_steps_over_damage_in_finished_files_and_counts_it),
         TEST(test_a_folder_without_one_readable_record_is_an_error),
