@@ -1,6 +1,7 @@
 # Options, and the one set of compiler flags that all targets share.
 option(TRIBUTARY_GATEWAY "Build tributaryd, tributaryctl and tributary-load" ON)
 option(TRIBUTARY_EXAMPLES "Build firmware-examples" ON)
+option(TRIBUTARY_PYTHON "Build libtributary_py, the library below the Python bindings" ON)
 option(TRIBUTARY_TESTS "Build the tests" ON)
 option(TRIBUTARY_FUZZ "Build the libFuzzer targets (clang)" OFF)
 set(TRIBUTARY_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")

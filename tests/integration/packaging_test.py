@@ -24,7 +24,7 @@ def run(*command, **options):
 def prefix(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder / "build", "-DTRIBUTARY_GATEWAY=OFF", "-DTRIBUTARY_EXAMPLES=OFF",
-        "-DTRIBUTARY_TESTS=OFF", "-DCMAKE_BUILD_TYPE=Release")
+        "-DTRIBUTARY_TESTS=OFF", "-DTRIBUTARY_PYTHON=OFF", "-DCMAKE_BUILD_TYPE=Release")
     run("cmake", "--build", folder / "build", "-j", "2")
     run("cmake", "--install", folder / "build", "--prefix", folder / "first", "--component", "sdk")
     (folder / "first").rename(folder / "moved")
