@@ -43,7 +43,9 @@ static void put_value(struct text *t, const char *value)
 
 static void put_host(struct text *t, const char *host, uint16_t port)
 {
-    bool brackets = strchr(host, ':') != NULL; /* RFC 3986 §3.2.2 */
+    bool brackets = false; /* RFC 3986 §3.2.2 */
+    for (const char *c = host; *c; c++)
+        brackets = brackets || *c == ':';
     char digits[5];
     size_t count = 0;
     unsigned rest = port;

@@ -48,14 +48,22 @@ static struct span trim(struct span s)
     return s;
 }
 
+/* Where the first `c` is; the length: nowhere. */
+static size_t find(struct span s, char c)
+{
+    size_t at = 0;
+    while (at < s.len && s.ptr[at] != c)
+        at++;
+    return at;
+}
+
 static bool list_has(struct span list, const char *token)
 {
     while (list.len > 0) {
-        const char *comma = memchr(list.ptr, ',', list.len);
-        size_t len = comma != NULL ? (size_t)(comma - list.ptr) : list.len;
+        size_t len = find(list, ',');
         if (equal_ignoring_case(trim((struct span){list.ptr, len}), token))
             return true;
-        len += comma != NULL;
+        len += len < list.len;
         list.ptr += len;
         list.len -= len;
     }
@@ -128,11 +136,10 @@ static int read_upgrade_field(struct trib_ws_response *r, struct span name, stru
 
 static int read_field(struct trib_ws_response *r, struct span line)
 {
-    const char *colon = memchr(line.ptr, ':', line.len);
-    if (colon == NULL || colon == line.ptr || is_blank(line.ptr[0]))
+    struct span name = {line.ptr, find(line, ':')};
+    if (name.len == line.len || name.len == 0 || is_blank(line.ptr[0]))
         return r->line_cut ? 0 : TRIB_EPROTOCOL;
-    struct span name = {line.ptr, (size_t)(colon - line.ptr)};
-    struct span value = trim((struct span){colon + 1, line.len - name.len - 1});
+    struct span value = trim((struct span){line.ptr + name.len + 1, line.len - name.len - 1});
     if (r->status != 101) {
         if (equal_ignoring_case(name, "Retry-After"))
             r->retry_after_s = read_retry_after(value);

@@ -1,0 +1,226 @@
+/*
+ * What recording costs. tools/dev/budgets builds it with -Os and runs it.
+ *   recording KIND COUNT   records COUNT events of a kind; callgrind counts inside measured_call only
+ *   recording hour UNIT    plays an hour on RAM storage with that program unit, and prints bytes as JSON
+ */
+#include "support/fake_device.h"
+
+#define SECTOR_BYTES 4096u
+#define SECTORS 64u
+
+enum { EVENTS, CONTEXTS, DROPS, KINDS };
+
+static struct fake_device device;
+static struct fake_gateway gateway;
+static struct trib_session session;
+
+struct traffic {
+    size_t batches, count[KINDS], bytes[KINDS], overhead, websocket, total;
+};
+
+static void report(enum trib_player_report what, uint64_t position_ms, int64_t value)
+{
+    const struct trib_player player = {what, position_ms, value, TRIB_CAUSE_USER};
+    assert_int_equal(trib_session_report(&session, &player), 0);
+}
+
+static void poll_device(void)
+{
+    uint32_t next_ms;
+    assert_int_equal(trib_poll(&device.client, &next_ms), 0);
+}
+
+static void start_session(void)
+{
+    const struct trib_content content = {
+        .content_id = "film-0123456789", .user_id = "user-4711", .duration_ms = 5400000};
+    assert_int_equal(trib_session_start(&device.client, &session, &content), 0);
+    report(TRIB_PLAYER_PLAY, 0, 0);
+    report(TRIB_PLAYER_PLAYING, 0, 0);
+    poll_device();
+}
+
+/* --- instructions --- */
+
+/* The one call that is counted. Not static and not inlined: callgrind knows it by name. */
+void measured_call(const char *kind, unsigned number);
+__attribute__((noinline)) void measured_call(const char *kind, unsigned number)
+{
+    int rc = 0;
+    if (kind[0] == 'f') {
+        rc = trib_favourite_add(&device.client, NULL, "film-0123456789", "user-4711");
+    } else if (kind[0] == 'c') {
+        uint8_t buffer[128];
+        struct trib_custom event;
+        trib_custom_begin(&event, buffer, sizeof buffer, "app.screen");
+        trib_custom_text(&event, "name", "home");
+        trib_custom_int(&event, "load_ms", number);
+        trib_custom_bool(&event, "cached", true);
+        rc = trib_custom_record(&device.client, &event);
+    } else if (kind[0] == 'p') { /* position: no event */
+        struct trib_player player = {TRIB_PLAYER_POSITION, number * 1000u, 0, TRIB_CAUSE_USER};
+        rc = trib_session_report(&session, &player);
+    } else { /* state: pause, then playing */
+        struct trib_player player = {number % 2 ? TRIB_PLAYER_PLAYING : TRIB_PLAYER_PAUSED, number * 1000u, 0,
+                                     TRIB_CAUSE_USER};
+        rc = trib_session_report(&session, &player);
+    }
+    assert_int_equal(rc, 0);
+}
+
+static void take_all(void)
+{
+    fake_sync(&gateway, &device);
+    gateway.event_count = 0;
+}
+
+static void count_instructions(const char *kind, unsigned count)
+{
+    if (kind[0] == 'p' || kind[0] == 's')
+        start_session();
+    for (unsigned i = 0; i < count; i++) {
+        device.now_ms += 1000;
+        measured_call(kind, i);
+        poll_device();
+        if (i % 100 == 99)
+            take_all();
+    }
+}
+
+/* --- an hour --- */
+
+static void add_batch(struct traffic *t, const uint8_t *data, size_t len)
+{
+    struct trib_wire_batch_reader b;
+    struct trib_wire_batch_item item;
+    assert_int_equal(trib_wire_batch_read(&b, data, len), 0);
+    size_t before = b.r.pos, items = 0;
+    while (trib_wire_batch_next(&b, &item) > 0) {
+        unsigned kind = item.kind == TRIB_ITEM_CONTEXT ? CONTEXTS
+                        : item.kind == TRIB_ITEM_DROP  ? DROPS
+                                                       : EVENTS;
+        t->count[kind]++;
+        t->bytes[kind] += b.r.pos - before;
+        items += b.r.pos - before;
+        before = b.r.pos;
+    }
+    t->batches++;
+    t->overhead += len - items;
+    t->websocket += len > 125 ? 8 : 6;
+    t->total += len + (len > 125 ? 8 : 6);
+}
+
+/* The gateway takes what there is, as often as the uplink would offer it. */
+static void exchange(struct traffic *t)
+{
+    static uint8_t buffer[1500];
+    for (;;) {
+        struct trib_wire_ack ack;
+        uint64_t events, counted;
+        size_t len;
+        assert_int_equal(
+            device.source.batch(device.source.context, buffer, sizeof buffer, 1000, &len, &events), 0);
+        if (len == 0)
+            return;
+        add_batch(t, buffer, len);
+        fake_take_message(&gateway, buffer, len, &counted, &ack);
+        device.source.ack(device.source.context, &ack);
+    }
+}
+
+/* A viewer's hour: a poll a second, a pause, a seek, a stall and a quality change every ten minutes, a favourite. */
+static void play_hour(struct traffic *t)
+{
+    uint64_t position = 0;
+    start_session();
+    for (unsigned second = 1; second <= 3600; second++) {
+        unsigned phase = second % 600;
+        device.now_ms += 1000;
+        if (phase == 200)
+            report(TRIB_PLAYER_PAUSED, position, 0);
+        else if (phase == 220)
+            report(TRIB_PLAYER_PLAYING, position, 0);
+        else if (phase == 300)
+            report(TRIB_PLAYER_SEEKING, position += 60000, 0);
+        else if (phase == 301)
+            report(TRIB_PLAYER_PLAYING, position, 0);
+        else if (phase == 400)
+            report(TRIB_PLAYER_BUFFERING, position, 0);
+        else if (phase == 402)
+            report(TRIB_PLAYER_PLAYING, position, 0);
+        else if (phase == 500)
+            report(TRIB_PLAYER_QUALITY, position, second % 1200 == 500 ? 5800 : 3000);
+        else if (phase < 200 || phase > 220)
+            report(TRIB_PLAYER_POSITION, position += 1000, 0);
+        if (second == 1800)
+            assert_int_equal(trib_favourite_add(&device.client, NULL, "film-0123456789", "user-4711"), 0);
+        poll_device();
+        exchange(t);
+    }
+    assert_int_equal(trib_session_end(&session, TRIB_REASON_QUIT), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        device.now_ms += 1000;
+        poll_device();
+        exchange(t);
+    }
+}
+
+static void measure_hour(void)
+{
+    struct traffic t;
+    uint64_t done[TRIB_LANE_COUNT];
+    uint32_t erases[TRIB_LANE_COUNT], programs[TRIB_LANE_COUNT];
+    memset(&t, 0, sizeof t);
+    poll_device();
+    exchange(&t); /* the streams' starts */
+    memset(&t, 0, sizeof t);
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        done[lane] = device.ram[lane].bytes_done;
+        erases[lane] = device.ram[lane].erases;
+        programs[lane] = device.ram[lane].programs;
+    }
+    play_hour(&t);
+    uint64_t programmed = 0;
+    uint32_t erased = 0, programmings = 0;
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        uint32_t count = device.ram[lane].erases - erases[lane];
+        programmed += device.ram[lane].bytes_done - done[lane] - (uint64_t)count * SECTOR_BYTES;
+        programmings += device.ram[lane].programs - programs[lane];
+        erased += count;
+    }
+    assert_int_equal(t.count[DROPS], 0);
+    printf("{\"events\": %zu, \"event_bytes\": %zu, \"contexts\": %zu, \"context_bytes\": %zu, \"batches\": "
+           "%zu, "
+           "\"batch_bytes\": %zu, \"websocket_bytes\": %zu, \"total_bytes\": %zu, \"flash_bytes\": %llu, "
+           "\"flash_programs\": %u, \"flash_erases\": %u}\n",
+           t.count[EVENTS], t.bytes[EVENTS], t.count[CONTEXTS], t.bytes[CONTEXTS], t.batches, t.overhead,
+           t.websocket, t.total, (unsigned long long)programmed, programmings, erased);
+}
+
+static void run(void **state)
+{
+    char **argv = *state;
+    unsigned number = (unsigned)atoi(argv[2]);
+    bool hour = strcmp(argv[1], "hour") == 0;
+    fake_gateway_init(&gateway);
+    fake_device_init(&device, SECTOR_BYTES, SECTORS, hour ? number : 1);
+    gateway.utc_ms = 1700000000000;
+    assert_int_equal(fake_device_boot(&device), 0);
+    assert_int_equal(fake_welcome(&gateway, &device), 0);
+    if (hour)
+        measure_hour();
+    else
+        count_instructions(argv[1], number);
+    fake_device_free(&device);
+    fake_gateway_free(&gateway);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: recording favourite|custom|state|position COUNT, or: recording hour UNIT\n");
+        return 2;
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(run, argv)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
