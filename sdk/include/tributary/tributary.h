@@ -92,7 +92,9 @@ TRIB_MUST_CHECK int trib_init(struct trib_client *client, const struct trib_conf
 int trib_poll(struct trib_client *client, uint32_t *out_next_ms);
 
 /* Makes all that was recorded before the call durable, and then tries to have it acked within budget_ms
- * (0: durable only). 0 when all is acked (or budget_ms was 0), TRIB_ETIMEOUT when some waits, TRIB_EIO. */
+ * (0: durable only). 0 when all is acked (or budget_ms was 0), TRIB_ETIMEOUT when some waits, TRIB_EIO.
+ * There is no port to wait on, so with a budget it polls without a pause and takes the processor meanwhile: an app that
+ * can wait on its socket should call trib_poll until trib_get_stats says that nothing waits, and flush with 0. */
 int trib_flush(struct trib_client *client, uint32_t budget_ms);
 
 /* trib_flush(budget_ms), then persists the ack cursor and closes the connection. Open sessions are ended with `quit`. */
