@@ -26,8 +26,10 @@
 extern "C" {
 #endif
 
+/* The longest name to resume a session with, its end included. */
 #define TRIB_MBEDTLS_NAME_BYTES 256
-#define TRIB_MBEDTLS_TIME_FLOOR_MS 1767225600000ull /* 2026-01-01 */
+/* The earliest time floor: 2026-01-01. */
+#define TRIB_MBEDTLS_TIME_FLOOR_MS 1767225600000ull
 
 /* DER, or PEM with its terminating zero byte counted. */
 struct trib_mbedtls_blob {
@@ -35,6 +37,7 @@ struct trib_mbedtls_blob {
     size_t length;
 };
 
+/* Whom to trust, and who the device is. */
 struct trib_mbedtls_config {
     struct trib_net lower;                /* plain bytes, such as trib_posix_tcp_net() */
     struct trib_entropy entropy;          /* mandatory: the only source of random bytes */

@@ -18,6 +18,7 @@
 extern "C" {
 #endif
 
+/* So many addresses of a host are tried. */
 #define TRIB_POSIX_TCP_ADDRESSES_MAX 8
 
 struct trib_posix_lookup;

@@ -18,6 +18,7 @@ struct trib_clock trib_posix_clock(void);
 /* getrandom(2) on Linux, getentropy(3) elsewhere. Blocks only early in a boot, until the kernel's pool is filled. */
 struct trib_entropy trib_posix_entropy(void);
 
+/* The caller's; the field is private. */
 struct trib_posix_lock {
     pthread_mutex_t mutex;
 };

@@ -14,8 +14,10 @@
 extern "C" {
 #endif
 
+/* cut_after of a power supply that stays. */
 #define TRIB_STORAGE_RAM_NO_CUT UINT64_MAX
 
+/* What a cut leaves of the program it falls into. */
 enum trib_storage_ram_tear {
     TRIB_TEAR_PREFIX, /* the bytes before the cut are there, the others untouched */
     TRIB_TEAR_BITS,   /* of the byte at the cut, some bits */

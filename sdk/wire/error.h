@@ -6,12 +6,14 @@
 extern "C" {
 #endif
 
+/* Before a function whose result must not be ignored. */
 #if defined(__GNUC__)
 #define TRIB_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define TRIB_MUST_CHECK
 #endif
 
+/* The table: X(code, name, text). */
 #define TRIB_ERRORS(X)                                                                                       \
     X(-1, ESPACE, "the buffer is too small")                                                                 \
     X(-2, ETRUNCATED, "the data ends too early")                                                             \
@@ -34,6 +36,7 @@ extern "C" {
     X(-19, ETIMEOUT, "it took too long")                                                                     \
     X(-20, EVERSION, "the peer speaks another version")
 
+/* TRIB_ESPACE and so on. */
 enum trib_error {
     TRIB_OK = 0,
 #define TRIB_ERROR_ENUM(code, name, text) TRIB_##name = code,

@@ -50,6 +50,7 @@ struct trib_net {
     void (*close)(void *context);
 };
 
+/* Mandatory. Each recording call reads it, from its own thread. */
 struct trib_clock {
     void *context;
     /* Milliseconds since some moment of this boot; never goes back; counts time in suspend. */
@@ -69,6 +70,7 @@ struct trib_lock {
     void (*unlock)(void *context);
 };
 
+/* How much a line of the log matters. */
 enum trib_log_level { TRIB_LOG_ERROR, TRIB_LOG_WARNING, TRIB_LOG_INFO, TRIB_LOG_DEBUG };
 
 /* Optional. text is one line without its end, valid during the call only. Carries no personal data. */

@@ -24,8 +24,10 @@
 extern "C" {
 #endif
 
+/* Of these headers and of the library they came with. */
 #define TRIBUTARY_VERSION "0.1.0"
 
+/* Where the connection stands. */
 enum trib_state {
     TRIB_STATE_OFFLINE,    /* waiting for the next attempt */
     TRIB_STATE_CONNECTING, /* network, TLS, upgrade, HELLO */
@@ -35,12 +37,15 @@ enum trib_state {
 
 struct trib_client;
 
+/* What the SDK tells the app: from trib_poll, trib_flush and trib_shutdown, never with the lock held. They
+ * must not call those three; what they record during trib_shutdown is not kept. */
 struct trib_callbacks {
     void *context;
     void (*state)(void *context, enum trib_state state, int error);                /* optional */
     void (*rejected)(void *context, uint64_t stream, uint64_t seq, unsigned code); /* optional */
 };
 
+/* All that trib_init needs. What is 0 or NULL has the default given here, or is mandatory. */
 struct trib_config {
     const char *device_id; /* 1 to 64 bytes; the one in the credentials */
     const char *host;
@@ -70,6 +75,7 @@ struct trib_config {
     uint32_t backoff_max_ms; /* 0: 60000 */
 };
 
+/* Counted since trib_init, but for dropped. */
 struct trib_stats {
     uint64_t recorded; /* events taken by record calls */
     uint64_t refused;  /* record calls that returned TRIB_EFULL */
@@ -100,6 +106,7 @@ int trib_flush(struct trib_client *client, uint32_t budget_ms);
 /* trib_flush(budget_ms), then persists the ack cursor and closes the connection. Open sessions are ended with `quit`. */
 int trib_shutdown(struct trib_client *client, uint32_t budget_ms);
 
+/* Both belong to the thread that polls. */
 void trib_get_stats(const struct trib_client *client, struct trib_stats *out);
 enum trib_state trib_get_state(const struct trib_client *client);
 
@@ -108,6 +115,7 @@ uint64_t trib_durable_seq(const struct trib_client *client, enum trib_lane lane)
 
 /* --- Playback: report what the player does; the tracker makes the events and measures the times. --- */
 
+/* What a playback session plays, and for whom. */
 struct trib_content {
     const char *content_id; /* 1 to 128 bytes */
     const char *user_id;    /* optional, 1 to 128 bytes; copied into the session's context as given */
@@ -138,6 +146,7 @@ enum trib_player_report {
     TRIB_PLAYER_COMPLETE, /* the end of the content was reached: complete. What follows counts as paused */
 };
 
+/* One report. */
 struct trib_player {
     enum trib_player_report report;
     uint64_t position_ms;       /* where the player is; UINT64_MAX: not known */
@@ -162,6 +171,7 @@ int trib_favourite_remove(struct trib_client *client, const char *list, const ch
 
 /* --- Custom events: a schema name and attributes, into the caller's buffer; errors are sticky until the record. --- */
 
+/* An event in the making. The fields are private. */
 struct trib_custom {
     uint8_t *buffer;
     size_t capacity, length;

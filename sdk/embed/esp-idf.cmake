@@ -1,0 +1,11 @@
+# Included by the root's CMakeLists.txt when ESP-IDF builds it. Its early pass is a script, in which CONFIGURE_DEPENDS is
+# an error.
+if(CMAKE_BUILD_EARLY_EXPANSION)
+  idf_component_register(REQUIRES mbedtls)
+  return()
+endif()
+include(${CMAKE_CURRENT_LIST_DIR}/sources.cmake)
+idf_component_register(
+  SRCS ${TRIBUTARY_SDK_SOURCES} ${TRIBUTARY_SDK_DIR}/../ports/mbedtls/net_tls.c ${TRIBUTARY_SDK_DIR}/../ports/mbedtls/verify.c
+  INCLUDE_DIRS ${TRIBUTARY_SDK_INCLUDES} ${TRIBUTARY_SDK_DIR}/../ports/mbedtls
+  REQUIRES mbedtls)
