@@ -45,6 +45,7 @@ def gcc(*arguments):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_example_in_the_readme_runs_against_a_gateway(gateway, pki, include, tmp_path):
     (tmp_path / "watch.c").write_text(code_of("README.md", "## In your app") + MAIN)
     gcc(tmp_path / "watch.c", *include, "-o", tmp_path / "watch", f"-L{LIBRARIES}", "-ltributary_mbedtls", "-ltributary_posix",
