@@ -49,7 +49,7 @@ static bool was_done(const struct trib_ring_writer *w, const struct trib_staged 
 }
 
 /* The state stands before the events of its group: what they add to the item version is not in it yet. */
-static int put_state(struct trib_client *client, struct trib_ring_writer *w)
+TRIB_OWN_FRAME static int put_state(struct trib_client *client, struct trib_ring_writer *w)
 {
     const struct trib_staging *s = &client->staging;
     uint8_t state[TRIB_STATE_BYTES];

@@ -55,6 +55,16 @@ static void decode(struct trib_client *client, const uint8_t *data, uint32_t len
     }
 }
 
+TRIB_OWN_FRAME static int load_record(struct trib_client *client, const struct trib_ring_record *record)
+{
+    const struct trib_storage *s = client->lanes[TRIB_LANE_VITAL].ring.storage;
+    uint8_t state[TRIB_STATE_BYTES];
+    if (s->read(s->context, record->data, state, record->data_bytes) < 0)
+        return TRIB_EIO;
+    decode(client, state, record->data_bytes);
+    return 0;
+}
+
 /* The newest state lies in the newest sector, or, if the power went while that was opened, in the one before. */
 int trib_client_state_load(struct trib_client *client)
 {
@@ -73,10 +83,8 @@ int trib_client_state_load(struct trib_client *client)
             client->item_version++;
         if (record.kind != TRIB_RECORD_STATE || record.data_bytes > TRIB_STATE_BYTES)
             continue;
-        uint8_t state[TRIB_STATE_BYTES];
-        if (r->storage->read(r->storage->context, record.data, state, record.data_bytes) < 0)
+        if (load_record(client, &record) < 0)
             return TRIB_EIO;
-        decode(client, state, record.data_bytes);
     }
     (void)rc; /* what cannot be read is not remembered */
     return 0;

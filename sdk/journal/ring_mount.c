@@ -105,7 +105,7 @@ static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, st
     return 0;
 }
 
-static void put_seal(const struct trib_ring *r, uint32_t sector, uint32_t seed)
+TRIB_OWN_FRAME static void put_seal(const struct trib_ring *r, uint32_t sector, uint32_t seed)
 {
     const struct trib_storage *s = r->storage;
     uint32_t at = trib_format_area_end(s);
@@ -222,7 +222,8 @@ uint32_t trib_ring_free_count(const struct trib_ring *r)
 enum claim { CLAIMED = 0, SKIP = 1 };
 
 /* Erases a candidate, if it may go. */
-static int claim(struct trib_ring *r, uint32_t sector, enum trib_ring_room room, uint64_t *out_dropped_to)
+TRIB_OWN_FRAME static int claim(struct trib_ring *r, uint32_t sector, enum trib_ring_room room,
+                                uint64_t *out_dropped_to)
 {
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h, next;
@@ -272,7 +273,8 @@ static void fill_header(struct trib_ring *r, const struct trib_ring_start *start
     memcpy(h->dropped, r->dropped, sizeof h->dropped);
 }
 
-static int program_header(const struct trib_ring *r, uint32_t sector, struct trib_ring_header *h)
+TRIB_OWN_FRAME static int program_header(const struct trib_ring *r, uint32_t sector,
+                                         struct trib_ring_header *h)
 {
     const struct trib_storage *s = r->storage;
     uint8_t raw[TRIB_FORMAT_UNIT_MAX];

@@ -346,8 +346,8 @@ int trib_ring_commit(struct trib_ring_writer *w)
 }
 
 /* True if the context at `c`, just read, is closed later in its sector. */
-static bool closed_later(const struct trib_storage *s, struct trib_ring_cursor c, uint32_t address,
-                         uint32_t boot)
+TRIB_OWN_FRAME static bool closed_later(const struct trib_storage *s, struct trib_ring_cursor c,
+                                        uint32_t address, uint32_t boot)
 {
     struct trib_ring_record record;
     while (trib_ring_next_in_sector(s, &c, trib_format_area_end(s), &record) > 0)
@@ -356,7 +356,7 @@ static bool closed_later(const struct trib_storage *s, struct trib_ring_cursor c
     return false;
 }
 
-static int copy_record(struct trib_ring_writer *w, const struct trib_ring_record *from)
+TRIB_OWN_FRAME static int copy_record(struct trib_ring_writer *w, const struct trib_ring_record *from)
 {
     const struct trib_storage *s = w->ring->storage;
     uint8_t piece[32];
@@ -378,19 +378,28 @@ static int copy_record(struct trib_ring_writer *w, const struct trib_ring_record
     return w->error;
 }
 
+/* False: that sector is not there any more. */
+TRIB_OWN_FRAME static bool cursor_into(const struct trib_storage *s, uint32_t sector, uint32_t seed,
+                                       struct trib_ring_cursor *out)
+{
+    struct trib_ring_header h;
+    if (trib_format_header_read(s, sector, &h) != 0 || h.crc != seed)
+        return false;
+    trib_ring_cursor_at(out, s, sector, &h);
+    return true;
+}
+
 /* Every sector explains itself: contexts that are still open go along into a new one. */
 int trib_ring_copy_contexts(struct trib_ring *r, uint32_t sector, uint32_t seed)
 {
     const struct trib_storage *s = r->storage;
-    struct trib_ring_header h;
     struct trib_ring_cursor c;
     struct trib_ring_record record;
     struct trib_ring_writer w;
     memset(r->context, 0, sizeof r->context);
     r->context_count = 0;
-    if (trib_format_header_read(s, sector, &h) != 0 || h.crc != seed)
+    if (!cursor_into(s, sector, seed, &c))
         return 0;
-    trib_ring_cursor_at(&c, s, sector, &h);
     trib_ring_begin(&w, r);
     while (trib_ring_next_in_sector(s, &c, trib_format_area_end(s), &record) > 0) {
         if (record.kind != TRIB_RECORD_CONTEXT || c.boot != r->boot)

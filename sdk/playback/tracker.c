@@ -12,7 +12,7 @@
 
 /* A small map under construction: its count is patched into the first byte, so at most 23 fields. */
 struct fields {
-    uint8_t bytes[160];
+    uint8_t bytes[144]; /* session.end, the largest, takes at most 128 */
     struct trib_cbor_writer w;
     unsigned count;
 };
@@ -112,7 +112,7 @@ static void jump_to(struct trib_tracker *t, uint64_t position)
     t->advance_ms = 0;
 }
 
-static int tell_progress(struct trib_tracker *t, const struct trib_tracker_sink *sink)
+TRIB_OWN_FRAME static int tell_progress(struct trib_tracker *t, const struct trib_tracker_sink *sink)
 {
     int rc = 0;
     if (t->live || t->duration_ms == 0 || t->position_ms > MS_MAX || !t->started || t->seeking)
@@ -191,13 +191,10 @@ static int simple(struct trib_tracker *t, unsigned type, const struct trib_playe
     return emit(&f, type, sink);
 }
 
-static int on_playing(struct trib_tracker *t, const struct trib_player *p,
-                      const struct trib_tracker_sink *sink)
+TRIB_OWN_FRAME static int tell_playing(struct trib_tracker *t, const struct trib_player *p,
+                                       const struct trib_tracker_sink *sink)
 {
     struct fields f;
-    int rc = first_error(end_seek(t, sink), end_buffering(t, sink));
-    if (t->started && !t->paused && !t->play_asked)
-        return rc;
     fields_init(&f);
     add(&f, TRIB_FIELD_CAUSE, p->cause == TRIB_CAUSE_SYSTEM ? TRIB_CAUSE_SYSTEM : TRIB_CAUSE_USER);
     add_position(&f, TRIB_FIELD_POSITION_MS, t->position_ms);
@@ -207,7 +204,16 @@ static int on_playing(struct trib_tracker *t, const struct trib_player *p,
     t->started = true;
     t->paused = false;
     t->play_asked = false;
-    return first_error(rc, emit(&f, TRIB_EVENT_PLAYING, sink));
+    return emit(&f, TRIB_EVENT_PLAYING, sink);
+}
+
+static int on_playing(struct trib_tracker *t, const struct trib_player *p,
+                      const struct trib_tracker_sink *sink)
+{
+    int rc = first_error(end_seek(t, sink), end_buffering(t, sink));
+    if (t->started && !t->paused && !t->play_asked)
+        return rc;
+    return first_error(rc, tell_playing(t, p, sink));
 }
 
 static int on_paused(struct trib_tracker *t, const struct trib_player *p,
@@ -221,7 +227,7 @@ static int on_paused(struct trib_tracker *t, const struct trib_player *p,
     return first_error(rc, simple(t, TRIB_EVENT_PAUSE, p, sink));
 }
 
-static int on_buffering(struct trib_tracker *t, const struct trib_tracker_sink *sink)
+TRIB_OWN_FRAME static int on_buffering(struct trib_tracker *t, const struct trib_tracker_sink *sink)
 {
     struct fields f;
     if (t->buffering)
@@ -272,7 +278,8 @@ static uint64_t bounded(int64_t value, uint64_t max)
     return value < 0 ? 0 : (uint64_t)value < max ? (uint64_t)value : max;
 }
 
-static int on_rate(struct trib_tracker *t, const struct trib_player *p, const struct trib_tracker_sink *sink)
+TRIB_OWN_FRAME static int on_rate(struct trib_tracker *t, const struct trib_player *p,
+                                  const struct trib_tracker_sink *sink)
 {
     struct fields f;
     uint16_t rate = (uint16_t)bounded(p->value, 16000);
@@ -286,8 +293,8 @@ static int on_rate(struct trib_tracker *t, const struct trib_player *p, const st
     return emit(&f, TRIB_EVENT_RATE, sink);
 }
 
-static int on_quality(struct trib_tracker *t, const struct trib_player *p,
-                      const struct trib_tracker_sink *sink)
+TRIB_OWN_FRAME static int on_quality(struct trib_tracker *t, const struct trib_player *p,
+                                     const struct trib_tracker_sink *sink)
 {
     struct fields f;
     uint32_t kbps = (uint32_t)bounded(p->value, 10000000);
@@ -385,7 +392,7 @@ int trib_tracker_report(struct trib_tracker *t, uint64_t now_ms, const struct tr
     return first_error(rc, tell_progress(t, sink));
 }
 
-static int ping(struct trib_tracker *t, const struct trib_tracker_sink *sink)
+TRIB_OWN_FRAME static int ping(struct trib_tracker *t, const struct trib_tracker_sink *sink)
 {
     struct fields f;
     fields_init(&f);
@@ -442,6 +449,14 @@ int trib_tracker_start(struct trib_tracker *t, uint64_t now_ms, const struct tri
     return emit(&f, TRIB_EVENT_SESSION_START, sink);
 }
 
+TRIB_OWN_FRAME static int checkpoint(const struct trib_tracker *t, const struct trib_tracker_sink *sink)
+{
+    struct fields f;
+    fields_init(&f);
+    add_totals(t, &f);
+    return emit(&f, TRIB_EVENT_CHECKPOINT, sink);
+}
+
 int trib_tracker_tick(struct trib_tracker *t, uint64_t now_ms, const struct trib_tracker_sink *sink,
                       uint32_t *out_next_ms)
 {
@@ -452,29 +467,32 @@ int trib_tracker_tick(struct trib_tracker *t, uint64_t now_ms, const struct trib
         t->ping_left_ms = t->ping_ms;
     }
     if (t->checkpoint_left_ms == 0) {
-        struct fields f;
-        fields_init(&f);
-        add_totals(t, &f);
-        rc = first_error(rc, emit(&f, TRIB_EVENT_CHECKPOINT, sink));
+        rc = first_error(rc, checkpoint(t, sink));
         t->checkpoint_left_ms = CHECKPOINT_MS;
     }
     *out_next_ms = t->ping_left_ms < t->checkpoint_left_ms ? t->ping_left_ms : t->checkpoint_left_ms;
     return rc;
 }
 
-int trib_tracker_end(struct trib_tracker *t, uint64_t now_ms, enum trib_enum_value reason,
-                     const struct trib_tracker_sink *sink)
+TRIB_OWN_FRAME static int tell_end(const struct trib_tracker *t, enum trib_enum_value reason,
+                                   const struct trib_tracker_sink *sink)
 {
     struct fields f;
-    live_on(t, now_ms);
-    int rc = tell_held_error(t, reason == TRIB_REASON_ERROR, sink);
-    rc = first_error(rc, end_seek(t, sink));
-    rc = first_error(rc, end_buffering(t, sink));
     fields_init(&f);
     add(&f, TRIB_FIELD_REASON, reason);
     add_totals(t, &f);
     if (!t->live)
         add_if(&f, TRIB_FIELD_DURATION_MS, t->duration_ms);
+    return emit(&f, TRIB_EVENT_SESSION_END, sink);
+}
+
+int trib_tracker_end(struct trib_tracker *t, uint64_t now_ms, enum trib_enum_value reason,
+                     const struct trib_tracker_sink *sink)
+{
+    live_on(t, now_ms);
+    int rc = tell_held_error(t, reason == TRIB_REASON_ERROR, sink);
+    rc = first_error(rc, end_seek(t, sink));
+    rc = first_error(rc, end_buffering(t, sink));
     /* The totals matter more than what came before them could not be recorded. */
-    return first_error(emit(&f, TRIB_EVENT_SESSION_END, sink), rc);
+    return first_error(tell_end(t, reason, sink), rc);
 }

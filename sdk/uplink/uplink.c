@@ -172,7 +172,7 @@ static int begin_upgrade(struct trib_uplink *u)
     return 0;
 }
 
-static int begin_hello(struct trib_uplink *u)
+TRIB_OWN_FRAME static int begin_hello(struct trib_uplink *u)
 {
     struct trib_wire_hello hello;
     size_t len, room = payload_room(u);

@@ -9,8 +9,11 @@ extern "C" {
 /* Before a function whose result must not be ignored. */
 #if defined(__GNUC__)
 #define TRIB_MUST_CHECK __attribute__((warn_unused_result))
+/* For functions with large locals: inlined, these would stay on the stack below all that their caller calls next. */
+#define TRIB_OWN_FRAME __attribute__((noinline))
 #else
 #define TRIB_MUST_CHECK
+#define TRIB_OWN_FRAME
 #endif
 
 /* The table: X(code, name, text). */
