@@ -243,7 +243,10 @@ TRIB_OWN_FRAME static int claim(struct trib_ring *r, uint32_t sector, enum trib_
                 r->dropped[0] += (uint32_t)(next.base_pos - from);
         }
     }
-    return s->erase(s->context, sector) < 0 ? SKIP : CLAIMED;
+    if (s->erase(s->context, sector) < 0)
+        return SKIP;
+    /* A file may keep a later write and lose an earlier one: what was here must be gone before a header is. */
+    return s->sync(s->context) < 0 ? TRIB_EIO : CLAIMED;
 }
 
 static void fill_header(struct trib_ring *r, const struct trib_ring_start *start, struct trib_ring_header *h)
@@ -350,16 +353,12 @@ bool trib_ring_wants_erase(const struct trib_ring *r)
 
 int trib_ring_erase_ahead(struct trib_ring *r)
 {
-    const struct trib_storage *s = r->storage;
-    uint32_t sector = (r->sector + 1) % s->sector_count;
+    uint32_t sector = (r->sector + 1) % r->storage->sector_count;
     uint64_t dropped;
     if (!trib_ring_wants_erase(r))
         return 0;
     int rc = claim(r, sector, TRIB_RING_USE_SPARE, &dropped);
-    if (rc != CLAIMED)
-        return 0; /* full, or bad: the next open decides */
-    rc = s->sync(s->context);
-    if (rc == 0)
+    if (rc == CLAIMED)
         r->erased_sector = sector;
-    return rc < 0 ? TRIB_EIO : 0;
+    return rc == TRIB_EIO ? rc : 0; /* full, or bad: the next open decides */
 }

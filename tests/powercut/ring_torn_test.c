@@ -1,0 +1,339 @@
+/*
+ * Power cuts of a device on storage that is torn as real parts are, one to three in a row, and rows of 256. After each
+ * the device must boot, go on recording, and bring what it reported durable to the gateway: once, in order, no number
+ * used twice. States are put back by copy on write; nothing is replayed.
+ *
+ *   ring_torn_test --seed N [--seconds S]                     a sample over all geometries and shapes
+ *   ring_torn_test --seed N --geometry G --shape S --depth D  each byte of it; first cuts one in --first,
+ *                  others one in --every [--rows R] [--mutant M] [--json]
+ */
+#include <time.h>
+
+#include "ring_world.h"
+
+#define ROW_CUTS 256
+#define NEXT_BYTES 64u /* that are cut behind a recovery */
+
+static const struct geometry geometries[] = {
+    {512, 4, 1, false},  {320, 8, 1, false},     {512, 5, 4, false},    {512, 5, 8, false},
+    {768, 4, 16, false}, {1024, 4, 32, false},   {2048, 4, 256, false}, {384, 3, 1, true},
+    {4096, 3, 1, false}, {131072, 3, 32, false},
+};
+#define GEOMETRIES (sizeof geometries / sizeof geometries[0])
+static const char *const shape_names[TORN_SHAPES] = {"prefix",   "bits",     "pages",
+                                                     "unstable", "drifting", "unsynced"};
+
+static struct {
+    uint64_t seed;
+    double seconds;
+    int geometry, shape;                /* -1: all */
+    unsigned depth, first, every, rows; /* one in `first` first cuts, one in `every` of the others */
+    enum torn_mutant mutant;
+    bool json;
+} options = {0, 20, -1, -1, 1, 1, 1, 0, TORN_SOUND, false};
+
+static struct {
+    uint64_t cuts[4]; /* by depth */
+    uint64_t row_cuts, rows, new_streams, brinks, full;
+} count;
+
+static struct world *world;
+static struct world *saved[TORN_LEVELS];
+static struct torn_storage lanes[2];
+static uint64_t chance_state; /* of what is tried, apart from the storage's own */
+static char where[200];
+static double deadline = 1e18; /* of the present part of a sample */
+
+static uint64_t chance(void)
+{
+    chance_state += 0x9E3779B97F4A7C15u;
+    uint64_t z = chance_state;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void push(unsigned level)
+{
+    memcpy(saved[level], world, sizeof *world);
+    torn_push(&lanes[0]);
+    torn_push(&lanes[1]);
+}
+
+static void restore(unsigned level)
+{
+    memcpy(world, saved[level], sizeof *world);
+    torn_restore(&lanes[0]);
+    torn_restore(&lanes[1]);
+}
+
+static void pop(unsigned level)
+{
+    restore(level);
+    torn_pop(&lanes[0]);
+    torn_pop(&lanes[1]);
+}
+
+/* --- what is cut --- */
+
+/* number: of the step, or of none: then a recovery and the next 64 bytes. */
+static int work(int number)
+{
+    if (number >= 0)
+        return world_step(world, (unsigned)number);
+    int rc = world_recover(world);
+    while (rc == 0 && world->power.ticks < world->recovered_at + NEXT_BYTES) {
+        rc = world_record(world);
+        if (rc == 0)
+            rc = world_flush(world);
+    }
+    return rc;
+}
+
+/* While the gateway is away the vital lane fills up, and says so. */
+static bool fine(int rc)
+{
+    count.full += rc == TRIB_EFULL;
+    return rc == 0 || (rc == TRIB_EFULL && world->geometry.overflow);
+}
+
+static void recover_and_judge(void)
+{
+    uint64_t streams = world->gateway.stream_count, brinks = world->power.brinks;
+    assert_true(fine(world_recover(world)));
+    world_deliver(world);
+    count.new_streams += world->gateway.stream_count - streams;
+    count.brinks += world->power.brinks - brinks;
+}
+
+/* Long erases are cut at their boundaries, at those of pages, and anywhere now and then. */
+static bool worth_it(uint64_t tick, uint64_t from, uint64_t to)
+{
+    uint64_t sector = world->geometry.sector_bytes;
+    if (sector < 4096 || to - from < sector)
+        return true;
+    uint64_t k = tick - from;
+    return k < 300 || to - tick < 600 || k % 4096 < 2 || k % 4096 > 4094 || chance() % 256 == 0;
+}
+
+/* Cuts at each tick of the work that is wanted (one in `every`), and again in the recovery, `depth` cuts in a row. */
+static void explore(unsigned level, unsigned depth, int number, uint64_t every)
+{
+    push(level);
+    uint64_t from = world->power.ticks;
+    assert_true(fine(work(number)));
+    uint64_t to = world->power.ticks;
+    if (number < 0 && to > world->recovered_at + NEXT_BYTES)
+        to = world->recovered_at + NEXT_BYTES;
+    for (uint64_t k = from; k < to && now() < deadline; k++) {
+        if ((every > 1 && chance() % every != 0) || !worth_it(k, from, to))
+            continue;
+        restore(level);
+        world->power.cut_at = k;
+        world->power.random = (chance() << 1) | 1;
+        if (level == 0)
+            snprintf(where, sizeof where, "step %d, tick %llu", number, (unsigned long long)(k - from));
+        (void)work(number);
+        assert_true(world->power.off);
+        world_power_on(world);
+        if (depth > 1)
+            explore(level + 1, depth - 1, -1, options.every);
+        recover_and_judge();
+        count.cuts[level + 1]++;
+    }
+    pop(level);
+}
+
+/* Up to so many bytes before the end of the routine lane's sector. */
+static void fill_up(uint32_t before_end)
+{
+    const struct trib_ring *r = &world->device.client.lanes[TRIB_LANE_ROUTINE].ring;
+    world->fill_bytes = 700;
+    while (r->offset + before_end + 800 < world->geometry.sector_bytes) {
+        assert_int_equal(world_record(world), 0);
+        assert_int_equal(world_flush(world), 0);
+        if (world->next_number % 16 == 0)
+            world_deliver(world);
+    }
+    world->fill_bytes = 0;
+    world_deliver(world);
+}
+
+static void begin(struct geometry geometry, enum torn_shape shape)
+{
+    world_init(world, lanes, geometry, shape, options.mutant, chance());
+    assert_int_equal(world_boot(world), 0);
+    world_deliver(world); /* so that the gateway knows the streams */
+}
+
+static void cut_everywhere(struct geometry geometry, enum torn_shape shape, unsigned depth, uint64_t every)
+{
+    begin(geometry, shape);
+    for (unsigned number = 0; number < STEPS; number++) {
+        if (number == 4 && geometry.sector_bytes >= 4096)
+            fill_up(geometry.sector_bytes / 2 + 200);
+        if (number == 12 && geometry.sector_bytes >= 4096)
+            fill_up(600);
+        explore(0, depth, (int)number, every);
+        assert_int_equal(world_step(world, number), 0);
+    }
+    assert_true(world->device.client.lanes[TRIB_LANE_ROUTINE].ring.sector_seq > 1);
+    world_deliver(world);
+    world_free(world, lanes);
+}
+
+/* 256 cuts, each in whatever the device does after the one before. */
+static void row(struct geometry geometry, enum torn_shape shape)
+{
+    static const uint64_t reach[] = {20, 200, 2000};
+    begin(geometry, shape);
+    unsigned cuts = 0;
+    while (cuts < ROW_CUTS) {
+        world->power.cut_at = world->power.ticks + chance() % reach[chance() % 3];
+        world->power.random = (chance() << 1) | 1;
+        snprintf(where, sizeof where, "cut %u of a row", cuts);
+        int rc = world_recover(world);
+        for (unsigned i = (unsigned)(chance() % 4); rc == 0 && i < 8; i++)
+            rc = world_step(world, i);
+        bool cut = world->power.off;
+        world_power_on(world);
+        cuts += cut;
+        if (!cut && rc < 0) {
+            count.full++; /* the vital lane refuses when it is full */
+            assert_int_equal(rc, TRIB_EFULL);
+        }
+        if (cut && chance() % 16 != 0)
+            continue;
+        if (world->gateway.stream_count > FAKE_STREAMS_MAX - 3)
+            break;
+        assert_int_equal(world_boot(world), 0);
+        world_deliver(world);
+        assert_int_equal(trib_client_save_acks(&world->device.client), 0);
+        assert_int_equal(world_recover(world), 0);
+        world_deliver(world);
+    }
+    count.row_cuts += cuts;
+    count.brinks += world->power.brinks;
+    count.new_streams += world->gateway.stream_count - 2;
+    count.rows++;
+    world_free(world, lanes);
+}
+
+/* --- */
+
+static void one(unsigned geometry, enum torn_shape shape, double until)
+{
+    struct geometry g = geometries[geometry];
+    if (options.geometry >= 0) {
+        cut_everywhere(g, shape, options.depth, options.first);
+        return;
+    }
+    /* A sample: about a hundred first cuts at a time, until the time is over. Each has its own chances by the seed. */
+    uint64_t every = options.every;
+    bool large = g.sector_bytes > 4096;
+    options.every = large ? 400 : 90;
+    deadline = until;
+    for (uint64_t i = 0; i == 0 || now() < until; i++) {
+        chance_state = options.seed * 1000003 + geometry * 8191 + shape * 127 + i;
+        cut_everywhere(g, shape, 1 + (unsigned)(chance() % (large ? 2 : 3)), large ? 4000 : 97);
+        if (!g.overflow && !large)
+            row(g, shape);
+    }
+    options.every = every;
+}
+
+static void test_what_was_durable_arrives_once_whatever_the_power_tears(void **state)
+{
+    (void)state;
+    double start = now(), part = 0;
+    unsigned parts = options.geometry < 0 ? GEOMETRIES : 1;
+    parts *= options.shape < 0 ? TORN_SHAPES - 1u : 1;
+    for (unsigned g = 0; g < GEOMETRIES; g++)
+        for (unsigned s = 0; s < TORN_SHAPES; s++) {
+            if ((options.geometry >= 0 && (unsigned)options.geometry != g) ||
+                (options.shape >= 0 ? (unsigned)options.shape != s : s == TORN_DRIFTING))
+                continue;
+            if (!options.json)
+                fprintf(stderr, "sector %u x %u, unit %u, %s\n", geometries[g].sector_bytes,
+                        geometries[g].sector_count, geometries[g].unit, shape_names[s]);
+            part += 1;
+            if (options.rows == 0)
+                one(g, (enum torn_shape)s, start + options.seconds * part / parts);
+            for (unsigned i = 0; i < options.rows; i++)
+                row(geometries[g], (enum torn_shape)s);
+        }
+}
+
+static void parse(int argc, char **argv)
+{
+    options.seed = (uint64_t)time(NULL);
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "0";
+        if (strcmp(argv[i], "--json") == 0) {
+            options.json = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--seed") == 0)
+            options.seed = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--seconds") == 0)
+            options.seconds = strtod(value, NULL);
+        else if (strcmp(argv[i], "--geometry") == 0)
+            options.geometry = atoi(value);
+        else if (strcmp(argv[i], "--depth") == 0)
+            options.depth = (unsigned)atoi(value);
+        else if (strcmp(argv[i], "--first") == 0)
+            options.first = (unsigned)atoi(value);
+        else if (strcmp(argv[i], "--every") == 0)
+            options.every = (unsigned)atoi(value);
+        else if (strcmp(argv[i], "--rows") == 0)
+            options.rows = (unsigned)atoi(value);
+        else if (strcmp(argv[i], "--mutant") == 0)
+            options.mutant = (enum torn_mutant)atoi(value);
+        else if (strcmp(argv[i], "--shape") == 0)
+            for (unsigned s = 0; s < TORN_SHAPES; s++)
+                options.shape = strcmp(value, shape_names[s]) == 0 ? (int)s : options.shape;
+        i++;
+    }
+    if (options.depth < 1 || options.depth > 3 || options.every < 1 || options.first < 1 ||
+        options.geometry >= (int)GEOMETRIES) {
+        fprintf(stderr, "depth is 1 to 3, every at least 1, geometry below %zu\n", GEOMETRIES);
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_durable_arrives_once_whatever_the_power_tears),
+    };
+    parse(argc, argv);
+    chance_state = options.seed;
+    world = malloc(sizeof *world);
+    for (unsigned i = 0; i < TORN_LEVELS; i++)
+        saved[i] = malloc(sizeof *world);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (failed)
+        fprintf(stderr, "failed with --seed %llu at %s\n", (unsigned long long)options.seed, where);
+    const char *line =
+        options.json
+            ? "{\"seed\": %llu, \"cuts\": %llu, \"second\": %llu, \"third\": %llu, \"in_rows\": %llu, "
+              "\"rows\": %llu, \"new_streams\": %llu, \"on_the_brink\": %llu, \"full\": %llu}\n"
+            : "seed %llu: %llu cuts, %llu second, %llu third, %llu in %llu rows; %llu new streams, "
+              "%llu programs on the brink, %llu times full\n";
+    printf(line, (unsigned long long)options.seed, (unsigned long long)count.cuts[1],
+           (unsigned long long)count.cuts[2], (unsigned long long)count.cuts[3],
+           (unsigned long long)count.row_cuts, (unsigned long long)count.rows,
+           (unsigned long long)count.new_streams, (unsigned long long)count.brinks,
+           (unsigned long long)count.full);
+    for (unsigned i = 0; i < TORN_LEVELS; i++)
+        free(saved[i]);
+    free(world);
+    return failed;
+}
