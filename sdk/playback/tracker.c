@@ -71,6 +71,13 @@ static uint32_t minus(uint32_t left, uint64_t ms)
     return ms < left ? left - (uint32_t)ms : 0;
 }
 
+/* ms × rate / 1000, without a division of 64 bits, which costs a small device 750 bytes of library. */
+static uint64_t at_rate(uint64_t ms, uint32_t rate_milli)
+{
+    uint32_t bounded_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+    return (uint64_t)(bounded_ms / 1000) * rate_milli + bounded_ms % 1000 * rate_milli / 1000;
+}
+
 /* Gives the time since the last sign of life to the state the session was in. */
 static void live_on(struct trib_tracker *t, uint64_t now_ms)
 {
@@ -83,7 +90,7 @@ static void live_on(struct trib_tracker *t, uint64_t now_ms)
     if (ms > counted)
         count_time(t, TRIB_TIME_UNKNOWN, ms - counted);
     if (state == TRIB_TIME_PLAYED) {
-        uint64_t advance = t->advance_ms + counted * t->rate_milli / 1000;
+        uint64_t advance = t->advance_ms + at_rate(counted, t->rate_milli);
         t->advance_ms = advance < UINT32_MAX ? (uint32_t)advance : UINT32_MAX;
         if (t->muted)
             count_time(t, TRIB_TIME_MUTED, counted);

@@ -18,15 +18,17 @@ static void put(struct line *l, const char *text)
     l->len += len;
 }
 
+/* In 32 bits: a division of 64 is a library of its own on a small device. What is larger reads as the largest. */
 static void put_number(struct line *l, uint64_t number)
 {
-    char digits[21];
+    char digits[11];
+    uint32_t rest = number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
     size_t at = sizeof digits - 1;
     digits[at] = '\0';
     do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
     put(l, digits + at);
 }
 
