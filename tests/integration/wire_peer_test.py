@@ -196,6 +196,8 @@ def test_lost_connections_are_taken_up_where_the_gateway_was(make_peer, pki):
     status, report, err = load(peer, pki, "--devices", 2, "--events", 600, "--batch", 25)
     assert (status, peer.problems) == (0, []), err
     assert report["reconnects"] >= 5 and peer.connections == report["reconnects"] + 2
+    # The last connection of a device may be lost when all was acked: then there is nothing to come back for.
+    assert report["reconnects"] <= report["connections_lost"] <= report["reconnects"] + 2
     assert len(peer.events) == 1200 and not any(report["violations"].values())
 
 

@@ -85,7 +85,7 @@ static void disconnect(struct load_device *d, uint64_t wait_ms, bool polite)
 static void lost(struct load_device *d, uint64_t wait_ms)
 {
     disconnect(d, MAX(wait_ms, d->connection.retry_after_s * 1000u), false);
-    d->run->reconnects++;
+    d->run->connections_lost++;
     if (!options(d)->reconnect)
         d->failed = true;
 }
@@ -243,7 +243,9 @@ static int on_welcome(struct load_device *d, const uint8_t *message, size_t len)
     d->used = (struct trib_wire_credit){0};
     d->message_bytes_max = m.max_message_bytes;
     d->next = load_generator_resume(committed);
-    if (!d->known)
+    if (d->known)
+        run->reconnects++;
+    else
         d->base = d->ahead = d->next;
     d->known = d->online = true;
     d->connecting = false;

@@ -67,11 +67,11 @@ static void report_json(const struct load_run *run, uint64_t online, bool acked_
            per((double)run->socket_bytes, (double)run->events_sent), run->message_bytes, run->socket_bytes);
     printf(",\"ack_latency_ms\":{\"p50\":%.3f,\"p99\":%.3f,\"p99.9\":%.3f,\"max\":%.3f}", ms(run, 0.5),
            ms(run, 0.99), ms(run, 0.999), (double)run->latency.max_us / 1000);
-    printf(",\"reconnects\":%" PRIu64 ",\"nacks\":%" PRIu64 ",\"expected_nacks\":%" PRIu64
-           ",\"rejected\":%" PRIu64 ",\"duplicates_sent\":%" PRIu64 ",\"refused_devices\":%" PRIu64
-           ",\"byes\":{",
-           run->reconnects, run->nacks, run->expected_nacks, run->rejected, run->duplicates_sent,
-           run->refused);
+    printf(",\"connections_lost\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"nacks\":%" PRIu64
+           ",\"expected_nacks\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"duplicates_sent\":%" PRIu64
+           ",\"refused_devices\":%" PRIu64 ",\"byes\":{",
+           run->connections_lost, run->reconnects, run->nacks, run->expected_nacks, run->rejected,
+           run->duplicates_sent, run->refused);
     for (int i = 0; i < 16; i++) {
         if (!run->byes[i])
             continue;
@@ -103,7 +103,7 @@ static void report_text(const struct load_run *run, bool acked_all)
            per((double)run->socket_bytes, (double)run->events_sent));
     printf("  ack latency     %12.2f   ms p50, %.2f p99, %.2f p99.9, %.2f max\n", ms(run, 0.5), ms(run, 0.99),
            ms(run, 0.999), (double)run->latency.max_us / 1000);
-    printf("  connections lost%12" PRIu64 "\n", run->reconnects);
+    printf("  connections lost%12" PRIu64 "\n", run->connections_lost);
     printf("  nacks           %12" PRIu64 "   %" PRIu64 " of them provoked\n", run->nacks,
            run->expected_nacks);
     printf("  rejected        %12" PRIu64 "\n", run->rejected);

@@ -36,7 +36,7 @@ struct load_run {
     /* counts */
     uint64_t events_acked, events_sent, batches_sent, message_bytes, socket_bytes;
     uint64_t events_before; /* committed by an earlier run with this seed */
-    uint64_t reconnects, nacks, expected_nacks, rejected, duplicates_sent, refused;
+    uint64_t connections_lost, reconnects, nacks, expected_nacks, rejected, duplicates_sent, refused;
     uint64_t byes[16];
     uint64_t violations[LOAD_VIOLATIONS];
     uint64_t first_send_us, last_ack_us;
