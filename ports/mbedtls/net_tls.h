@@ -75,6 +75,8 @@ TRIB_MUST_CHECK int trib_mbedtls_init(struct trib_mbedtls *tls, const struct tri
 /* Closes, and frees all that mbedTLS allocated. Also after a failed init. */
 void trib_mbedtls_deinit(struct trib_mbedtls *tls);
 struct trib_net trib_mbedtls_net(struct trib_mbedtls *tls);
+/* SHA-256 by mbedTLS; needs no struct trib_mbedtls. */
+struct trib_digest trib_mbedtls_digest(void);
 
 /* A time that certificates must not have ended before; an earlier one than before changes nothing. */
 void trib_mbedtls_raise_time_floor(struct trib_mbedtls *tls, uint64_t utc_ms);

@@ -132,6 +132,23 @@ struct trib_entropy my_entropy(struct my_port *port)
 }
 
 /*
+ * --- Digest: SHA-256 of user ids; ports/mbedtls has one ---
+ *
+ * Fills the 32 bytes. Called by whoever records, also by several threads at once: no state, no waiting. 0; or TRIB_EIO,
+ * and then the recording call fails with it.
+ */
+static int digest_sha256(void *context, const void *data, size_t length, uint8_t out[32])
+{
+    (void)context, (void)data, (void)length, (void)out;
+    return TRIB_EIO;
+}
+
+struct trib_digest my_digest(struct my_port *port)
+{
+    return (struct trib_digest){port, digest_sha256};
+}
+
+/*
  * --- Lock: only if more than one thread records ---
  *
  * Guards the staging buffer for microseconds, never across a call of a port. Leave the struct empty in a

@@ -20,6 +20,7 @@ struct trib_storage my_storage(struct my_port *port);
 struct trib_net my_net(struct my_port *port);
 struct trib_clock my_clock(struct my_port *port);
 struct trib_entropy my_entropy(struct my_port *port);
+struct trib_digest my_digest(struct my_port *port);
 struct trib_lock my_lock(struct my_port *port);
 struct trib_log my_log(struct my_port *port);
 

@@ -134,6 +134,7 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     client->staging.buffer = config->staging;
     client->staging.capacity = (uint32_t)config->staging_bytes;
     client->unsent_at_ms = UINT64_MAX;
+    client->config_sampling_milli = 1000;
     client->ack_saved_ms = trib_client_now(client);
     if (config->entropy.fill(config->entropy.context, random, sizeof random) < 0)
         return TRIB_EIO;

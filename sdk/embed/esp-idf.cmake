@@ -6,6 +6,6 @@ if(CMAKE_BUILD_EARLY_EXPANSION)
 endif()
 include(${CMAKE_CURRENT_LIST_DIR}/sources.cmake)
 idf_component_register(
-  SRCS ${TRIBUTARY_SDK_SOURCES} ${TRIBUTARY_SDK_DIR}/../ports/mbedtls/net_tls.c ${TRIBUTARY_SDK_DIR}/../ports/mbedtls/verify.c
+  SRCS ${TRIBUTARY_SDK_SOURCES} ${TRIBUTARY_SDK_DIR}/../ports/mbedtls/digest.c ${TRIBUTARY_SDK_DIR}/../ports/mbedtls/net_tls.c ${TRIBUTARY_SDK_DIR}/../ports/mbedtls/verify.c
   INCLUDE_DIRS ${TRIBUTARY_SDK_INCLUDES} ${TRIBUTARY_SDK_DIR}/../ports/mbedtls
   REQUIRES mbedtls)

@@ -63,6 +63,16 @@ struct trib_entropy {
     int (*fill)(void *context, uint8_t *out_buffer, size_t length);
 };
 
+/*
+ * SHA-256 (FIPS 180-4), by which user ids are hashed on the device: mandatory, unless config.user_id_as_given. Pure: it
+ * touches no port and never blocks. May be called from any thread that records, several at once, never with the lock
+ * held. Fills all of out; 0, or TRIB_EIO, and then nothing is recorded.
+ */
+struct trib_digest {
+    void *context;
+    int (*sha256)(void *context, const void *data, size_t length, uint8_t out[32]);
+};
+
 /* Optional. Guards staging only; held for microseconds, never across a port call. */
 struct trib_lock {
     void *context;

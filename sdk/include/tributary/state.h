@@ -188,6 +188,9 @@ struct trib_client {
     uint32_t session_count; /* open ones */
     uint32_t damaged;
     uint32_t config_version;
+    uint32_t config_heartbeat_ms; /* from the gateway's configuration; 0: the app's */
+    uint16_t
+        config_sampling_milli; /* of 1,000 sessions, how many are recorded with all their routine events */
     uint8_t gateway_len;
     char gateway[TRIB_GATEWAY_BYTES_MAX];
     uint8_t state;  /* enum trib_state, as last told */

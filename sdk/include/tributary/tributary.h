@@ -57,8 +57,9 @@ struct trib_config {
     struct trib_net net;                          /* already secure: TLS is a layer in ports/mbedtls */
     struct trib_clock clock;
     struct trib_entropy entropy;
-    struct trib_lock lock; /* optional */
-    struct trib_log log;   /* optional */
+    struct trib_digest digest; /* hashes user ids */
+    struct trib_lock lock;     /* optional */
+    struct trib_log log;       /* optional */
     struct trib_callbacks callbacks;
 
     uint8_t *staging;     /* events between record and the next poll; 1 KiB holds about 25 */
@@ -73,6 +74,10 @@ struct trib_config {
     uint32_t linger_ms;      /* how long routine events may wait for company before they are sent; 0: 1000 */
     uint32_t backoff_min_ms; /* 0: 1000 */
     uint32_t backoff_max_ms; /* 0: 60000 */
+
+    /* User ids are hashed before anything is kept of them (docs/privacy.md). */
+    const char *user_salt; /* optional, 1 to 64 bytes, the same in all clients of one service */
+    bool user_id_as_given; /* true: user ids go out as the app gives them, and digest is not needed */
 };
 
 /* Counted since trib_init, but for dropped. */
