@@ -37,26 +37,15 @@ void trib_wire_batch_open(struct trib_wire_batch_writer *b, const struct trib_wi
     trib_cbor_put_uint(w, KEY_LANES);
     size_t lanes = head->lanes[TRIB_LANE_ROUTINE].stream ? 2 : 1;
     trib_cbor_put_array(w, lanes);
-    for (size_t i = 0; i < lanes; i++) {
-        trib_cbor_put_array(w, 2);
-        trib_cbor_put_uint(w, head->lanes[i].stream);
-        trib_cbor_put_uint(w, head->lanes[i].seq);
-    }
+    for (size_t i = 0; i < lanes; i++)
+        trib_wire_put_tuple(w, 2, &head->lanes[i]);
     trib_cbor_put_uint(w, KEY_BASE);
-    trib_cbor_put_array(w, 3);
-    trib_cbor_put_uint(w, head->boot);
-    trib_cbor_put_uint(w, head->mono_ms);
-    trib_cbor_put_uint(w, head->ord);
+    trib_wire_put_tuple(w, 3, (const uint64_t[]){head->boot, head->mono_ms, head->ord});
     if (head->anchor_count > 0) {
         trib_cbor_put_uint(w, KEY_ANCHORS);
         trib_cbor_put_array(w, head->anchor_count);
-        for (size_t i = 0; i < head->anchor_count; i++) {
-            trib_cbor_put_array(w, 4);
-            trib_cbor_put_uint(w, head->anchors[i].boot);
-            trib_cbor_put_uint(w, head->anchors[i].mono_ms);
-            trib_cbor_put_uint(w, head->anchors[i].utc_ms);
-            trib_cbor_put_uint(w, head->anchors[i].uncertainty_ms);
-        }
+        for (size_t i = 0; i < head->anchor_count; i++)
+            trib_wire_put_tuple(w, 4, &head->anchors[i]);
     }
     trib_cbor_put_uint(w, KEY_ITEMS);
     trib_cbor_put_array_open(w);
@@ -164,11 +153,8 @@ static void read_lanes(struct trib_wire_batch_reader *b)
             trib_wire_fail(r, TRIB_ERANGE);
             return;
         }
-        struct trib_cbor_container lane = trib_wire_tuple_open(r);
         struct trib_wire_position *p = &b->head.lanes[i];
-        p->stream = trib_wire_tuple_uint(r, &lane);
-        p->seq = trib_wire_tuple_uint(r, &lane);
-        trib_wire_tuple_close(r, &lane);
+        trib_wire_get_tuple(r, 2, p);
         if (p->stream != 0 && p->seq == 0)
             trib_wire_fail(r, TRIB_ERANGE); /* seqs start at 1: 0 means none */
         b->next_seq[i++] = p->seq;
@@ -181,12 +167,12 @@ static void read_lanes(struct trib_wire_batch_reader *b)
 
 static void read_base(struct trib_wire_batch_reader *b)
 {
-    struct trib_cbor_container base = trib_wire_tuple_open(&b->r);
+    uint64_t base[3];
 
-    b->head.boot = trib_wire_tuple_uint(&b->r, &base);
-    b->head.mono_ms = b->mono_ms = trib_wire_tuple_uint(&b->r, &base);
-    b->head.ord = b->ord = trib_wire_tuple_uint(&b->r, &base);
-    trib_wire_tuple_close(&b->r, &base);
+    trib_wire_get_tuple(&b->r, 3, base);
+    b->head.boot = base[0];
+    b->head.mono_ms = b->mono_ms = base[1];
+    b->head.ord = b->ord = base[2];
 }
 
 static void read_anchors(struct trib_wire_batch_reader *b)
@@ -199,13 +185,7 @@ static void read_anchors(struct trib_wire_batch_reader *b)
             trib_wire_fail(r, TRIB_ERANGE);
             return;
         }
-        struct trib_wire_anchor *a = &b->head.anchors[b->head.anchor_count++];
-        struct trib_cbor_container anchor = trib_wire_tuple_open(r);
-        a->boot = trib_wire_tuple_uint(r, &anchor);
-        a->mono_ms = trib_wire_tuple_uint(r, &anchor);
-        a->utc_ms = trib_wire_tuple_uint(r, &anchor);
-        a->uncertainty_ms = trib_wire_tuple_uint(r, &anchor);
-        trib_wire_tuple_close(r, &anchor);
+        trib_wire_get_tuple(r, 4, &b->head.anchors[b->head.anchor_count++]);
     }
 }
 

@@ -51,6 +51,25 @@ int trib_wire_body_close(struct trib_wire_body *b, uint64_t required)
     return b->r.error;
 }
 
+void trib_wire_put_tuple(struct trib_cbor_writer *w, unsigned count, const void *values)
+{
+    const uint64_t *value = values;
+
+    trib_cbor_put_array(w, count);
+    while (count-- > 0)
+        trib_cbor_put_uint(w, *value++);
+}
+
+void trib_wire_get_tuple(struct trib_cbor_reader *r, unsigned count, void *out_values)
+{
+    struct trib_cbor_container tuple = trib_wire_tuple_open(r);
+    uint64_t *value = out_values;
+
+    while (count-- > 0)
+        *value++ = trib_wire_tuple_uint(r, &tuple);
+    trib_wire_tuple_close(r, &tuple);
+}
+
 struct trib_text trib_wire_get_text(struct trib_cbor_reader *r, size_t max)
 {
     struct trib_text text;

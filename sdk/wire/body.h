@@ -45,6 +45,11 @@ static inline void trib_wire_tuple_close(struct trib_cbor_reader *r, struct trib
         trib_cbor_skip(r);
 }
 
+/* A whole tuple of unsigned integers, from or into an array of uint64_t or a struct that has nothing else. What is missing
+ * reads as 0 and is TRIB_EMISSING. */
+void trib_wire_put_tuple(struct trib_cbor_writer *w, unsigned count, const void *values);
+void trib_wire_get_tuple(struct trib_cbor_reader *r, unsigned count, void *out_values);
+
 /* A text of at most max bytes (TRIB_ERANGE). */
 struct trib_text trib_wire_get_text(struct trib_cbor_reader *r, size_t max);
 

@@ -5,7 +5,7 @@
 #include "wire/error.h"
 
 #define BREAK_BYTE 0xffu
-#define UNTIL_BREAK UINT64_MAX
+#define UNTIL_BREAK SIZE_MAX
 #define INDEFINITE 31u
 
 /* --- writer --- */
@@ -87,12 +87,12 @@ void trib_cbor_put_text(struct trib_cbor_writer *w, const char *data, size_t len
     put(w, data, len);
 }
 
-void trib_cbor_put_array(struct trib_cbor_writer *w, uint64_t count)
+void trib_cbor_put_array(struct trib_cbor_writer *w, size_t count)
 {
     put_head(w, TRIB_CBOR_ARRAY, count);
 }
 
-void trib_cbor_put_map(struct trib_cbor_writer *w, uint64_t pairs)
+void trib_cbor_put_map(struct trib_cbor_writer *w, size_t pairs)
 {
     put_head(w, TRIB_CBOR_MAP, pairs);
 }
@@ -286,7 +286,7 @@ static struct trib_cbor_container get_container(struct trib_cbor_reader *r, unsi
         r->error = TRIB_ETRUNCATED;
         return none;
     }
-    return (struct trib_cbor_container){head.value};
+    return (struct trib_cbor_container){(size_t)head.value};
 }
 
 struct trib_cbor_container trib_cbor_get_array(struct trib_cbor_reader *r)
@@ -325,15 +325,11 @@ bool trib_cbor_at_end(const struct trib_cbor_reader *r)
 
 /* --- skipping --- */
 
-/* What is open around the item being skipped. */
-struct level {
-    uint64_t left; /* items; UNTIL_BREAK: until break */
-    bool map;      /* an indefinite map: a break is allowed only between pairs */
-    bool odd;
-};
-
+/* What is open around the item being skipped. `map` and `odd` have a bit for each level: an indefinite map, in which a
+ * break is allowed only between pairs; and whether a key in it waits for its value. */
 struct skipper {
-    struct level levels[TRIB_CBOR_DEPTH_MAX];
+    size_t left[TRIB_CBOR_DEPTH_MAX]; /* items; UNTIL_BREAK: until break */
+    unsigned map, odd;
     unsigned depth;
 };
 
@@ -351,63 +347,45 @@ static void skip_chunks(struct trib_cbor_reader *r, unsigned major)
 
 static void enter(struct trib_cbor_reader *r, struct skipper *s, const struct head *head)
 {
-    bool map = head->major == TRIB_CBOR_MAP;
+    unsigned each = head->major == TRIB_CBOR_MAP ? 2 : 1;
+    bool open = head->info == INDEFINITE;
 
     if (s->depth == TRIB_CBOR_DEPTH_MAX) {
         fail(r, TRIB_EMALFORMED);
-        return;
-    }
-    if (head->info == INDEFINITE) {
-        s->levels[s->depth++] = (struct level){UNTIL_BREAK, map, false};
-    } else if (head->value > (r->len - r->pos) / (map ? 2 : 1)) {
+    } else if (!open && head->value > (r->len - r->pos) / each) {
         fail(r, TRIB_ETRUNCATED);
-    } else if (head->value > 0) {
-        s->levels[s->depth++] = (struct level){head->value * (map ? 2 : 1), map, false};
+    } else if (open || head->value > 0) {
+        unsigned bit = 1u << s->depth;
+        s->map = open && each == 2 ? s->map | bit : s->map & ~bit;
+        s->odd &= ~bit;
+        s->left[s->depth++] = open ? UNTIL_BREAK : (size_t)head->value * each;
     }
 }
 
 /* Steps over what a head says, or enters it. */
 static void skip_body(struct trib_cbor_reader *r, struct skipper *s, const struct head *head)
 {
-    switch (head->major) {
-    case TRIB_CBOR_BYTES:
-    case TRIB_CBOR_TEXT:
-        if (head->info == INDEFINITE)
-            skip_chunks(r, head->major);
-        else if (head->value > r->len - r->pos)
-            fail(r, TRIB_ETRUNCATED);
-        else
-            r->pos += (size_t)head->value;
-        break;
-    case TRIB_CBOR_ARRAY:
-    case TRIB_CBOR_MAP:
+    if (head->major == TRIB_CBOR_ARRAY || head->major == TRIB_CBOR_MAP)
         enter(r, s, head);
-        break;
-    default:
-        break;
-    }
+    else if (head->major != TRIB_CBOR_BYTES && head->major != TRIB_CBOR_TEXT)
+        return;
+    else if (head->info == INDEFINITE)
+        skip_chunks(r, head->major);
+    else if (head->value > r->len - r->pos)
+        fail(r, TRIB_ETRUNCATED);
+    else
+        r->pos += (size_t)head->value;
 }
 
 /* Leaves every container that is complete. An item (or a break) has just been read. */
 static void leave(struct trib_cbor_reader *r, struct skipper *s)
 {
-    while (s->depth > 0 && !r->error) {
-        struct level *level = &s->levels[s->depth - 1];
-        if (level->left != UNTIL_BREAK) {
-            if (level->left > 0)
-                return;
-        } else {
-            if (r->pos >= r->len) {
-                fail(r, TRIB_ETRUNCATED);
-                return;
-            }
-            if (r->buf[r->pos] != BREAK_BYTE)
-                return;
-            r->pos++;
-            if (level->map && level->odd)
-                fail(r, TRIB_EMALFORMED);
-        }
-        s->depth--;
+    for (; s->depth > 0; s->depth--) {
+        struct trib_cbor_container level = {s->left[s->depth - 1]};
+        if (trib_cbor_next(r, &level) || r->error)
+            return;
+        if (s->left[s->depth - 1] == UNTIL_BREAK && (s->map & s->odd) >> (s->depth - 1) & 1)
+            fail(r, TRIB_EMALFORMED);
     }
 }
 
@@ -416,13 +394,12 @@ void trib_cbor_skip(struct trib_cbor_reader *r)
     struct skipper s;
     struct head head;
 
-    s.depth = 0;
+    s.map = s.odd = s.depth = 0;
     do {
         if (s.depth > 0) {
-            struct level *level = &s.levels[s.depth - 1];
-            level->odd = !level->odd;
-            if (level->left != UNTIL_BREAK)
-                level->left--;
+            s.odd ^= 1u << (s.depth - 1);
+            if (s.left[s.depth - 1] != UNTIL_BREAK)
+                s.left[s.depth - 1]--;
         }
         do {
             if (!read_head(r, &head))
@@ -435,52 +412,26 @@ void trib_cbor_skip(struct trib_cbor_reader *r)
 
 /* --- UTF-8 --- */
 
-/* Length of the well-formed sequence (RFC 3629 §4) at p with a first byte ≥ 0x80, or 0. */
-static size_t utf8_sequence(const uint8_t *p, size_t left)
-{
-    size_t bytes;
-    uint8_t low = 0x80,
-            high = 0xbf; /* of the second byte: no overlong forms, surrogates, or above U+10FFFF */
-
-    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-        bytes = 2;
-    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-        bytes = 3;
-        low = p[0] == 0xe0 ? 0xa0 : low;
-        high = p[0] == 0xed ? 0x9f : high;
-    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        bytes = 4;
-        low = p[0] == 0xf0 ? 0x90 : low;
-        high = p[0] == 0xf4 ? 0x8f : high;
-    } else {
-        return 0;
-    }
-    if (left < bytes || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < bytes; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return bytes;
-}
-
 bool trib_cbor_utf8_valid(const char *data, size_t len)
 {
-    const uint8_t *p = (const uint8_t *)data;
-    size_t i = 0;
+    const uint8_t *p = (const uint8_t *)data, *end = p + len;
 
-    while (i < len) {
-        uint64_t eight;
-        if (len - i >= sizeof eight) {
-            memcpy(&eight, p + i, sizeof eight);
-            if (!(eight & 0x8080808080808080u)) {
-                i += sizeof eight;
-                continue;
-            }
-        }
-        size_t step = p[i] < 0x80 ? 1 : utf8_sequence(p + i, len - i);
-        if (step == 0)
+    while (p < end) {
+        uint8_t first = *p++;
+        if (first < 0x80)
+            continue;
+        unsigned more = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+        if (first < 0xc2 || first > 0xf4 || (size_t)(end - p) < more)
             return false;
-        i += step;
+        /* Of the second byte: no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629 §4). */
+        uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+        uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+        for (; more > 0; more--, p++) {
+            if (*p < low || *p > high)
+                return false;
+            low = 0x80;
+            high = 0xbf;
+        }
     }
     return true;
 }

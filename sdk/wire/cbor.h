@@ -46,8 +46,8 @@ void trib_cbor_put_bool(struct trib_cbor_writer *w, bool value);
 void trib_cbor_put_null(struct trib_cbor_writer *w);
 void trib_cbor_put_bytes(struct trib_cbor_writer *w, const uint8_t *data, size_t len);
 void trib_cbor_put_text(struct trib_cbor_writer *w, const char *data, size_t len);
-void trib_cbor_put_array(struct trib_cbor_writer *w, uint64_t count);
-void trib_cbor_put_map(struct trib_cbor_writer *w, uint64_t pairs);
+void trib_cbor_put_array(struct trib_cbor_writer *w, size_t count);
+void trib_cbor_put_map(struct trib_cbor_writer *w, size_t pairs);
 void trib_cbor_put_array_open(struct trib_cbor_writer *w); /* indefinite length */
 void trib_cbor_put_map_open(struct trib_cbor_writer *w);   /* indefinite length */
 void trib_cbor_put_break(struct trib_cbor_writer *w);
@@ -61,9 +61,9 @@ struct trib_cbor_reader {
     int error; /* 0, TRIB_ETRUNCATED, TRIB_EMALFORMED, TRIB_ETYPE, TRIB_ERANGE (get_int only) */
 };
 
-/* A container being read: `left` counts items (array) or pairs (map); UINT64_MAX: until break. */
+/* A container being read: `left` counts items (array) or pairs (map); SIZE_MAX: until break. */
 struct trib_cbor_container {
-    uint64_t left;
+    size_t left;
 };
 
 void trib_cbor_reader_init(struct trib_cbor_reader *r, const uint8_t *buf, size_t len);
