@@ -108,6 +108,7 @@ static int open_network(struct device *device, const struct device_options *opti
         return -1;
     }
     device->config.net = trib_mbedtls_net(&device->tls);
+    device->config.wait = trib_posix_waiter(&device->tcp);
     return 0;
 }
 

@@ -230,3 +230,13 @@ int trib_posix_wait(const struct trib_posix_tcp *tcp, int wake_fd, uint32_t time
         timeout = LOOKUP_STEP_MS;
     return poll(list, 2, timeout) > 0 ? 1 : 0;
 }
+
+static void wait_in_flush(void *context, uint32_t timeout_ms)
+{
+    (void)trib_posix_wait(context, -1, timeout_ms);
+}
+
+struct trib_wait trib_posix_waiter(struct trib_posix_tcp *tcp)
+{
+    return (struct trib_wait){tcp, wait_in_flush};
+}

@@ -48,6 +48,8 @@ struct trib_net trib_posix_tcp_net(struct trib_posix_tcp *tcp);
  * a signal came. While a name is being looked up it returns every 20 ms.
  */
 int trib_posix_wait(const struct trib_posix_tcp *tcp, int wake_fd, uint32_t timeout_ms);
+/* The same without a wake_fd, for config.wait: trib_flush sleeps in it. */
+struct trib_wait trib_posix_waiter(struct trib_posix_tcp *tcp);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,8 @@
 #define ACK_SAVE_MS 60000u
 #define NEXT_MAX_MS 60000u
 #define DURABLE_WINDOW_MS 1000u
+#define BIG_UNIT_BYTES 64u /* from here on a group a second is mostly padding */
+#define BIG_UNIT_WINDOW_MS 10000u
 #define LINGER_MS 1000u
 
 void trib_client_lock(const struct trib_client *client)
@@ -188,7 +190,10 @@ static uint32_t left(uint64_t since_ms, uint32_t span_ms, uint64_t now_ms)
 static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_next_ms)
 {
     const struct trib_config *config = client->config;
-    uint32_t window = config->durable_window_ms ? config->durable_window_ms : DURABLE_WINDOW_MS;
+    bool big = config->storage[TRIB_LANE_ROUTINE].program_bytes >= BIG_UNIT_BYTES;
+    uint32_t window = config->durable_window_ms ? config->durable_window_ms
+                      : big                     ? BIG_UNIT_WINDOW_MS
+                                                : DURABLE_WINDOW_MS;
     int rc = 0;
     trib_client_lock(client);
     bool staged = client->staging.head > 0;
@@ -256,16 +261,19 @@ static bool all_acked(const struct trib_client *client)
 
 int trib_flush(struct trib_client *client, uint32_t budget_ms)
 {
+    const struct trib_wait *wait = &client->config->wait;
     uint64_t began = trib_client_now(client);
-    uint32_t next;
+    uint32_t next, rest;
     int rc = trib_client_drain(client);
     if (rc < 0 || budget_ms == 0)
         return rc;
     client->hurry = true;
-    while (!all_acked(client) && trib_client_now(client) - began < budget_ms) {
+    while (!all_acked(client) && (rest = left(began, budget_ms, trib_client_now(client))) > 0) {
         rc = trib_poll(client, &next);
         if (rc < 0)
             break;
+        if (wait->wait && !all_acked(client))
+            wait->wait(wait->context, next < rest ? next : rest);
     }
     client->hurry = false;
     return rc < 0 ? rc : all_acked(client) ? 0 : TRIB_ETIMEOUT;

@@ -60,6 +60,7 @@ struct trib_config {
     struct trib_digest digest; /* hashes user ids */
     struct trib_lock lock;     /* optional */
     struct trib_log log;       /* optional */
+    struct trib_wait wait;     /* optional: trib_flush sleeps */
     struct trib_callbacks callbacks;
 
     uint8_t *staging;     /* events between record and the next poll; 1 KiB holds about 25 */
@@ -69,8 +70,10 @@ struct trib_config {
     uint8_t *receive; /* one incoming message; at least 1024 */
     size_t receive_bytes;
 
-    uint32_t durable_window_ms; /* routine events are durable within this; 0: 1000 */
-    uint32_t ping_ms;           /* heartbeat of a playback session; 0: 10000 */
+    /* Routine events are durable within this. 0: 1000, and 10000 where a program unit of the routine lane is 64 bytes or
+     * more: there each group takes a unit at least, so a group a second is mostly padding. */
+    uint32_t durable_window_ms;
+    uint32_t ping_ms;        /* heartbeat of a playback session; 0: 10000 */
     uint32_t linger_ms;      /* how long routine events may wait for company before they are sent; 0: 1000 */
     uint32_t backoff_min_ms; /* 0: 1000 */
     uint32_t backoff_max_ms; /* 0: 60000 */
@@ -104,8 +107,7 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms);
 
 /* Makes all that was recorded before the call durable, and then tries to have it acked within budget_ms
  * (0: durable only). 0 when all is acked (or budget_ms was 0), TRIB_ETIMEOUT when some waits, TRIB_EIO.
- * There is no port to wait on, so with a budget it polls without a pause and takes the processor meanwhile: an app that
- * can wait on its socket should call trib_poll until trib_get_stats says that nothing waits, and flush with 0. */
+ * With a budget it polls, and sleeps in config.wait between two polls; without that port it takes the processor. */
 int trib_flush(struct trib_client *client, uint32_t budget_ms);
 
 /* trib_flush(budget_ms), then persists the ack cursor and closes the connection. Open sessions are ended with `quit`. */
