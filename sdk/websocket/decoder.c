@@ -82,7 +82,7 @@ static int open_payload(struct trib_ws_decoder *d)
         if (opcode_of(d) != TRIB_WS_CONTINUATION)
             d->message_opcode = opcode_of(d);
     }
-    d->left = length;
+    d->left = (size_t)length;
     d->in_payload = true;
     return 0;
 }
@@ -102,14 +102,13 @@ static int take_head(struct trib_ws_decoder *d, uint8_t byte)
 
 static size_t take_payload(struct trib_ws_decoder *d, const uint8_t *data, size_t len)
 {
-    size_t count = d->left < len ? (size_t)d->left : len;
-    if (is_control(d)) {
-        memcpy(control_area(d) + d->control_len, data, count);
+    size_t count = d->left < len ? d->left : len;
+    bool control = is_control(d);
+    memcpy(control ? control_area(d) + d->control_len : d->buffer + d->message_len, data, count);
+    if (control)
         d->control_len = (uint8_t)(d->control_len + count);
-    } else {
-        memcpy(d->buffer + d->message_len, data, count);
+    else
         d->message_len += count;
-    }
     d->left -= count;
     return count;
 }

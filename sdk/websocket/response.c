@@ -7,7 +7,7 @@
 #define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define RETRY_AFTER_MAX_S 86400u
 
-enum { SEEN_UPGRADE = 1, SEEN_CONNECTION = 2, SEEN_ACCEPT = 4, SEEN_PROTOCOL = 8, SEEN_ALL = 15 };
+#define SEEN_ALL 15 /* all of `names` but the last */
 
 /* A part of a line. */
 struct span {
@@ -30,6 +30,11 @@ static bool equal_ignoring_case(struct span s, const char *text)
             return false;
     }
     return true;
+}
+
+static bool is_exactly(struct span s, const char *text, size_t len)
+{
+    return s.len == len && memcmp(s.ptr, text, len) == 0;
 }
 
 static bool is_blank(char c)
@@ -105,33 +110,34 @@ static int read_status_line(struct trib_ws_response *r, struct span line)
     return 0;
 }
 
-/* A field that must be there, right, and there once. */
-static int demand(struct trib_ws_response *r, uint8_t which, bool right)
-{
-    if (!right || (r->seen & which) != 0)
-        return TRIB_EPROTOCOL;
-    r->seen |= which;
-    return 0;
-}
+/* The fields that matter, one bit each in `seen`, in this order. */
+static const char names[][25] = {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol",
+                                 "Sec-WebSocket-Extensions"};
+enum { UPGRADE, CONNECTION, ACCEPT, PROTOCOL, EXTENSIONS };
 
+/* A field that must be there, right, and there once; but Connection may come in parts, and no extension was offered. */
 static int read_upgrade_field(struct trib_ws_response *r, struct span name, struct span value)
 {
-    if (equal_ignoring_case(name, "Upgrade"))
-        return demand(r, SEEN_UPGRADE, equal_ignoring_case(value, "websocket"));
-    if (equal_ignoring_case(name, "Connection")) {
-        if (list_has(value, "upgrade"))
-            r->seen |= SEEN_CONNECTION;
+    unsigned which = 0;
+    bool right = false;
+    while (!equal_ignoring_case(name, names[which]))
+        if (++which == sizeof names / sizeof names[0])
+            return 0;
+    uint8_t bit = (uint8_t)(1u << which);
+    if (which == CONNECTION) {
+        r->seen |= list_has(value, "upgrade") ? bit : 0;
         return 0;
     }
-    if (equal_ignoring_case(name, "Sec-WebSocket-Accept"))
-        return demand(r, SEEN_ACCEPT,
-                      value.len == sizeof r->accept && memcmp(value.ptr, r->accept, value.len) == 0);
-    if (equal_ignoring_case(name, "Sec-WebSocket-Protocol"))
-        return demand(r, SEEN_PROTOCOL,
-                      value.len == strlen(r->subprotocol) &&
-                          memcmp(value.ptr, r->subprotocol, value.len) == 0);
-    /* None was offered. */
-    return equal_ignoring_case(name, "Sec-WebSocket-Extensions") ? TRIB_EPROTOCOL : 0;
+    if (which == UPGRADE)
+        right = equal_ignoring_case(value, "websocket");
+    else if (which == ACCEPT)
+        right = is_exactly(value, r->accept, sizeof r->accept);
+    else if (which == PROTOCOL)
+        right = is_exactly(value, r->subprotocol, strlen(r->subprotocol));
+    if (!right || (r->seen & bit) != 0)
+        return TRIB_EPROTOCOL;
+    r->seen |= bit;
+    return 0;
 }
 
 static int read_field(struct trib_ws_response *r, struct span line)
@@ -150,18 +156,12 @@ static int read_field(struct trib_ws_response *r, struct span line)
 
 static int judge(const struct trib_ws_response *r)
 {
-    switch (r->status) {
-    case 101:
+    uint16_t status = r->status;
+    if (status == 101)
         return r->seen == SEEN_ALL ? 0 : TRIB_EPROTOCOL;
-    case 401:
-    case 403:
+    if (status == 401 || status == 403)
         return TRIB_EAUTH;
-    case 429:
-    case 503:
-        return TRIB_EBUSY;
-    default:
-        return TRIB_EPROTOCOL;
-    }
+    return status == 429 || status == 503 ? TRIB_EBUSY : TRIB_EPROTOCOL;
 }
 
 /* One line, without its end. TRIB_EAGAIN: the header goes on. */

@@ -111,7 +111,7 @@ struct trib_ws_decoder {
     uint8_t *buffer; /* borrowed */
     size_t message_cap;
     size_t message_len; /* of the message in work */
-    uint64_t left;      /* payload bytes of this frame still to come */
+    size_t left;        /* payload bytes of this frame still to come */
     uint8_t head[10];
     uint8_t head_len;
     uint8_t control_len;
