@@ -17,7 +17,7 @@ extern "C" {
 enum trib_field_id {
 #define TRIB_FIELD(id, NAME, json_name, TYPE, min, max, UNIT, PRIVACY, doc) TRIB_FIELD_##NAME = id,
 #include "wire/vocabulary.def"
-    TRIB_FIELD_COUNT = 32,
+    TRIB_FIELD_COUNT = 40,
 };
 
 enum trib_event_type {
