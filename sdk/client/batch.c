@@ -17,7 +17,8 @@ struct known_context {
 struct batch {
     struct trib_client *client;
     struct trib_wire_batch_writer w;
-    struct trib_wire_batch_head head;
+    uint64_t stream[TRIB_LANE_COUNT]; /* 0: the lane is not in the batch */
+    uint32_t boot;
     struct trib_lane_item item[TRIB_LANE_COUNT];
     bool have[TRIB_LANE_COUNT];
     struct known_context contexts[CONTEXTS_MAX];
@@ -52,55 +53,60 @@ static unsigned next_lane(const struct batch *b)
     return v->ord < r->ord ? TRIB_LANE_VITAL : TRIB_LANE_ROUTINE;
 }
 
-/* The anchors of a boot, or, if it has none, the nearest before and after: UTC is then bounded by them. */
-static void choose_anchors(struct batch *b)
+static void put_anchor(struct trib_wire_batch_head *head, const struct trib_anchor *anchor)
 {
-    const struct trib_anchor *a = b->client->anchors, *own = NULL, *before = NULL, *after = NULL;
-    for (unsigned i = 0; i < TRIB_ANCHORS; i++) {
-        if (a[i].boot == 0)
-            continue;
-        if (a[i].boot == b->head.boot)
-            own = &a[i];
-        else if (a[i].boot < b->head.boot)
-            before = !before || a[i].boot > before->boot ? &a[i] : before;
-        else
-            after = !after || a[i].boot < after->boot ? &a[i] : after;
-    }
-    const struct trib_anchor *chosen[2] = {own ? own : before, own ? NULL : after};
-    for (unsigned i = 0; i < 2; i++) {
-        if (!chosen[i])
-            continue;
-        struct trib_wire_anchor *to = &b->head.anchors[b->head.anchor_count++];
-        to->boot = chosen[i]->boot;
-        to->mono_ms = chosen[i]->mono_ms;
-        to->utc_ms = chosen[i]->utc_ms;
-        to->uncertainty_ms = chosen[i]->uncertainty_ms;
-    }
+    if (anchor)
+        head->anchors[head->anchor_count++] =
+            (struct trib_wire_anchor){anchor->boot, anchor->mono_ms, anchor->utc_ms, anchor->uncertainty_ms};
 }
 
-static void open_batch(struct batch *b, unsigned first, uint8_t *buffer, size_t cap)
+/* The anchors of a boot, or, if it has none, the nearest before and after: UTC is then bounded by them. */
+static void choose_anchors(const struct trib_client *client, struct trib_wire_batch_head *head)
+{
+    const struct trib_anchor *before = NULL, *after = NULL;
+    for (const struct trib_anchor *a = client->anchors; a < client->anchors + TRIB_ANCHORS; a++) {
+        if (a->boot == 0)
+            continue;
+        if (a->boot <= head->boot)
+            before = !before || a->boot > before->boot ? a : before;
+        else
+            after = !after || a->boot < after->boot ? a : after;
+    }
+    put_anchor(head, before);
+    if (!before || before->boot != head->boot)
+        put_anchor(head, after);
+}
+
+/* The head is large and needed here only, so it has a frame of its own. */
+TRIB_OWN_FRAME static void open_batch(struct batch *b, unsigned first, uint8_t *buffer, size_t cap)
 {
     struct trib_client *client = b->client;
+    struct trib_wire_batch_head head;
     unsigned base = dated(b, first) ? first : dated(b, 1 - first) ? 1 - first : TRIB_LANE_COUNT;
-    b->head.boot = client->boot;
-    trib_client_lock(client);
-    b->head.mono_ms = client->last_mono_ms;
-    b->head.ord = client->ord;
-    trib_client_unlock(client);
+    memset(&head, 0, sizeof head);
     if (base < TRIB_LANE_COUNT) {
-        b->head.boot = b->item[base].boot;
-        b->head.mono_ms = b->item[base].mono_ms;
-        b->head.ord = b->item[base].ord > 0 ? b->item[base].ord - 1 : 0;
+        const struct trib_lane_item *item = &b->item[base];
+        b->boot = item->boot;
+        head.mono_ms = item->mono_ms;
+        head.ord = item->ord > 0 ? item->ord - 1 : 0;
+    } else {
+        b->boot = client->boot;
+        trib_client_lock(client);
+        head.mono_ms = client->last_mono_ms;
+        head.ord = client->ord;
+        trib_client_unlock(client);
     }
-    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
-        if (b->have[lane] && (lane == first || (dated(b, lane) && b->item[lane].boot == b->head.boot))) {
-            b->head.lanes[lane].stream = b->item[lane].stream;
-            b->head.lanes[lane].seq = b->item[lane].seq;
-        } else {
-            b->have[lane] = false;
+    head.boot = b->boot;
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        const struct trib_lane_item *item = &b->item[lane];
+        b->have[lane] = b->have[lane] && (lane == first || (dated(b, lane) && item->boot == b->boot));
+        if (b->have[lane]) {
+            head.lanes[lane] = (struct trib_wire_position){item->stream, item->seq};
+            b->stream[lane] = item->stream;
         }
-    choose_anchors(b);
-    trib_wire_batch_open(&b->w, &b->head, buffer, cap);
+    }
+    choose_anchors(client, &head);
+    trib_wire_batch_open(&b->w, &head, buffer, cap);
 }
 
 static bool room(const struct batch *b, uint32_t bytes)
@@ -198,10 +204,10 @@ static int give_up(struct batch *b, unsigned lane)
 static bool follows(const struct batch *b, unsigned lane)
 {
     const struct trib_lane_item *item = &b->item[lane];
-    if (item->stream != b->head.lanes[lane].stream)
+    if (item->stream != b->stream[lane])
         return false;
     return item->kind == TRIB_LANE_ITEM_DROP ||
-           (item->boot == b->head.boot && item->ord > b->w.ord && item->mono_ms >= b->w.mono_ms);
+           (item->boot == b->boot && item->ord > b->w.ord && item->mono_ms >= b->w.mono_ms);
 }
 
 static int fill(struct batch *b, uint64_t max_events)
