@@ -15,7 +15,7 @@ void trib_client_budget(struct trib_client *client)
     if (r->offset + base < end)
         budget = end - r->offset - base;
     /* One free sector stays spare. Of the others only half is promised: records do not fill them to the brim. */
-    uint32_t area = end - trib_format_header_bytes(s);
+    uint32_t area = trib_ring_body_max(s, 0);
     uint32_t each = area > 2 * SECTOR_RESERVE ? (area - SECTOR_RESERVE) / 2 : area / 4;
     uint32_t free_count = trib_ring_free_count(r);
     if (free_count == 0) /* on the spare already: nothing makes up for what is written besides the events */

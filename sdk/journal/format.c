@@ -5,16 +5,11 @@
 #include "wire/crc32c.h"
 #include "wire/error.h"
 
-#define MAGIC 0x31525254u /* "TRR1": the last character is the format's version */
+#define MAGIC 0x32525254u /* "TRR2": the last character is the format's version */
 
 uint32_t trib_format_align(const struct trib_storage *s, uint32_t offset)
 {
     return (offset + s->program_bytes - 1) & ~(s->program_bytes - 1);
-}
-
-uint32_t trib_format_header_bytes(const struct trib_storage *s)
-{
-    return trib_format_align(s, TRIB_FORMAT_HEADER_BYTES);
 }
 
 uint32_t trib_format_seal_bytes(const struct trib_storage *s)
@@ -98,72 +93,80 @@ uint64_t trib_bytes_u64(struct trib_bytes *b)
     return low | (uint64_t)trib_bytes_u32(b) << 32;
 }
 
+#define HEADER_HEAD 9u /* magic, CRC, count of the bytes that follow */
+
 /* The geometry goes in: a header that was written for other sectors must not be believed. */
 static uint32_t header_crc(const struct trib_storage *s, const uint8_t *raw)
 {
     uint8_t geometry[8];
     trib_put_u32(geometry, s->sector_bytes);
     trib_put_u32(geometry + 4, s->program_bytes);
-    return trib_crc32c(trib_crc32c(0, geometry, sizeof geometry), raw, TRIB_FORMAT_HEADER_BYTES - 4);
+    return trib_crc32c(trib_crc32c(0, geometry, sizeof geometry), raw + 8, 1u + raw[8]);
 }
 
 void trib_format_header_encode(const struct trib_storage *s, struct trib_ring_header *h, uint8_t *out)
 {
-    trib_put_u32(out, MAGIC);
-    trib_put_u32(out + 4, h->sector_seq);
-    trib_put_u64(out + 8, h->stream);
-    trib_put_u64(out + 16, h->first_pos);
-    trib_put_u64(out + 24, h->base_pos);
-    trib_put_u64(out + 32, h->acked_pos);
-    trib_put_u32(out + 40, h->acked_crc);
-    trib_put_u32(out + 44, h->generation);
-    trib_put_u64(out + 48, h->mono_ms);
-    trib_put_u32(out + 56, h->boot);
-    trib_put_u32(out + 60, h->ord);
+    uint8_t *at = out + HEADER_HEAD;
+    *at++ = h->flags;
+    *at++ = h->start_reason;
+    at += trib_put_varint(at, h->stream);
+    at += trib_put_varint(at, h->base_pos);
+    at += trib_put_varint(at, h->base_pos - h->first_pos);
+    at += trib_put_varint(at, h->base_pos - h->acked_pos);
+    at += trib_put_varint(at, h->sector_seq);
+    at += trib_put_varint(at, h->acked_crc);
+    at += trib_put_varint(at, h->generation);
+    at += trib_put_varint(at, h->mono_ms);
+    at += trib_put_varint(at, h->boot);
+    at += trib_put_varint(at, h->ord);
     for (unsigned i = 0; i < 3; i++)
-        trib_put_u32(out + 64 + 4 * i, h->dropped[i]);
-    trib_put_u32(out + 76, h->start_boot);
-    trib_put_u64(out + 80, h->previous);
-    trib_put_u64(out + 88, h->previous_next);
-    trib_put_u64(out + 96, h->start_mono_ms);
-    trib_put_u32(out + 104, h->start_ord);
-    trib_put_u32(out + 108, (uint32_t)h->start_reason | (h->start_acked ? 0x100u : 0));
+        at += trib_put_varint(at, h->dropped[i]);
+    at += trib_put_varint(at, h->previous);
+    at += trib_put_varint(at, h->previous_next);
+    at += trib_put_varint(at, h->start_mono_ms);
+    at += trib_put_varint(at, h->start_boot);
+    at += trib_put_varint(at, h->start_ord);
+    h->bytes = (uint8_t)(at - out);
+    out[8] = (uint8_t)(h->bytes - HEADER_HEAD);
     h->crc = header_crc(s, out);
-    trib_put_u32(out + 112, h->crc);
+    trib_put_u32(out, MAGIC);
+    trib_put_u32(out + 4, h->crc);
 }
 
 int trib_format_header_read(const struct trib_storage *s, uint32_t sector, struct trib_ring_header *out)
 {
-    uint8_t raw[TRIB_FORMAT_HEADER_BYTES];
+    uint8_t raw[TRIB_FORMAT_HEADER_MAX];
     if (s->read(s->context, sector * s->sector_bytes, raw, sizeof raw) < 0)
         return TRIB_EIO;
-    if (trib_get_u32(raw) != MAGIC)
+    if (trib_get_u32(raw) != MAGIC || raw[8] > sizeof raw - HEADER_HEAD)
         return TRIB_EDAMAGED;
-    out->crc = trib_get_u32(raw + 112);
+    out->crc = trib_get_u32(raw + 4);
 #ifndef TRIB_MUTANT_NO_CRC
     if (out->crc != header_crc(s, raw))
         return TRIB_EDAMAGED;
 #endif
-    out->sector_seq = trib_get_u32(raw + 4);
-    out->stream = trib_get_u64(raw + 8);
-    out->first_pos = trib_get_u64(raw + 16);
-    out->base_pos = trib_get_u64(raw + 24);
-    out->acked_pos = trib_get_u64(raw + 32);
-    out->acked_crc = trib_get_u32(raw + 40);
-    out->generation = trib_get_u32(raw + 44);
-    out->mono_ms = trib_get_u64(raw + 48);
-    out->boot = trib_get_u32(raw + 56);
-    out->ord = trib_get_u32(raw + 60);
+    out->bytes = (uint8_t)(HEADER_HEAD + raw[8]);
+    struct trib_bytes b = {raw, out->bytes, HEADER_HEAD, false};
+    out->flags = trib_bytes_u8(&b);
+    out->start_reason = trib_bytes_u8(&b);
+    out->stream = trib_bytes_varint(&b);
+    out->base_pos = trib_bytes_varint(&b);
+    out->first_pos = out->base_pos - trib_bytes_varint(&b);
+    out->acked_pos = out->base_pos - trib_bytes_varint(&b);
+    out->sector_seq = (uint32_t)trib_bytes_varint(&b);
+    out->acked_crc = (uint32_t)trib_bytes_varint(&b);
+    out->generation = (uint32_t)trib_bytes_varint(&b);
+    out->mono_ms = trib_bytes_varint(&b);
+    out->boot = (uint32_t)trib_bytes_varint(&b);
+    out->ord = (uint32_t)trib_bytes_varint(&b);
     for (unsigned i = 0; i < 3; i++)
-        out->dropped[i] = trib_get_u32(raw + 64 + 4 * i);
-    out->start_boot = trib_get_u32(raw + 76);
-    out->previous = trib_get_u64(raw + 80);
-    out->previous_next = trib_get_u64(raw + 88);
-    out->start_mono_ms = trib_get_u64(raw + 96);
-    out->start_ord = trib_get_u32(raw + 104);
-    out->start_reason = raw[108];
-    out->start_acked = raw[109] & 1;
-    return 0;
+        out->dropped[i] = (uint32_t)trib_bytes_varint(&b);
+    out->previous = trib_bytes_varint(&b);
+    out->previous_next = trib_bytes_varint(&b);
+    out->start_mono_ms = trib_bytes_varint(&b);
+    out->start_boot = (uint32_t)trib_bytes_varint(&b);
+    out->start_ord = (uint32_t)trib_bytes_varint(&b);
+    return b.error ? TRIB_EDAMAGED : 0;
 }
 
 uint32_t trib_format_seal(uint32_t seed)

@@ -2,8 +2,9 @@
  * How a ring lies on its medium. All numbers little-endian; a varint is LEB128.
  *
  *   sector  = header, records, seal. Header and seal are padded to program units.
- *   header  116 bytes, see format.c; its CRC covers the geometry too, and seeds the CRC of each record in the sector,
- *           so that nothing of an earlier lap, stream or geometry can be taken for a record of this one.
+ *   header  u32 magic, u32 CRC, u8 how many bytes follow, u8 flags, u8 start reason, varints: see format.c. The CRC
+ *           covers all behind it and the geometry, and seeds the CRC of each record in the sector, so that nothing of
+ *           an earlier lap, stream or geometry can be taken for a record of this one.
  *   record  = length, body, CRC-32C over length and body. Length: one byte 1..0xEF, or two: 0xF0 | high, low.
  *           0x00 is padding up to the next program unit, 0xFF is blank.
  *   body    = kind and, by kind:
@@ -32,13 +33,14 @@
 
 #include "tributary/port.h"
 
-#define TRIB_FORMAT_HEADER_BYTES 116u
+#define TRIB_FORMAT_HEADER_MAX 160u
+#define TRIB_FORMAT_HEADER_LIKELY 80u /* larger ones need numbers of years of use in all fields */
 #define TRIB_FORMAT_SEAL_BYTES 4u
 #define TRIB_FORMAT_UNIT_MAX 256u
 #define TRIB_FORMAT_BODY_MAX 3839u
 #define TRIB_FORMAT_HEAD_BYTES 64u /* of a record, kept by the reader; all but texts, maps and states fit */
 #define TRIB_FORMAT_BASE_MAX 56u   /* a whole BASE record */
-#define TRIB_FORMAT_EVENT_MAX 32u  /* of an event record, without its fields */
+#define TRIB_FORMAT_EVENT_MAX 20u  /* of an event record, without its fields */
 
 enum trib_record_kind {
     TRIB_RECORD_BASE = 0xC0,
@@ -49,7 +51,9 @@ enum trib_record_kind {
     TRIB_RECORD_ACK = 0xC5,
 };
 
-#define TRIB_FORMAT_START_ACKED 1u /* flag of BASE and ACK */
+/* Flags of header, BASE and ACK. */
+#define TRIB_FORMAT_START_ACKED 1u
+#define TRIB_FORMAT_WIPED 2u /* what the start reason `erased` asks for is done: no older record is left */
 
 struct trib_ring_header {
     uint64_t stream, first_pos;
@@ -62,16 +66,16 @@ struct trib_ring_header {
     uint32_t dropped[3];
     uint32_t start_boot, start_ord;
     uint8_t start_reason;
-    bool start_acked;
+    uint8_t flags;
+    uint8_t bytes; /* of the encoded header, without padding */
     uint32_t crc;
 };
 
-uint32_t trib_format_header_bytes(const struct trib_storage *s); /* padded */
-uint32_t trib_format_seal_bytes(const struct trib_storage *s);   /* padded */
-uint32_t trib_format_area_end(const struct trib_storage *s);     /* where records must end */
+uint32_t trib_format_seal_bytes(const struct trib_storage *s); /* padded */
+uint32_t trib_format_area_end(const struct trib_storage *s);   /* where records must end */
 uint32_t trib_format_align(const struct trib_storage *s, uint32_t offset);
 
-/* Sets header->crc. out has TRIB_FORMAT_HEADER_BYTES. */
+/* Sets header->crc and header->bytes. out has TRIB_FORMAT_HEADER_MAX. */
 void trib_format_header_encode(const struct trib_storage *s, struct trib_ring_header *header, uint8_t *out);
 /* 0, TRIB_EDAMAGED (not a header of this format and geometry), TRIB_EIO. */
 int trib_format_header_read(const struct trib_storage *s, uint32_t sector, struct trib_ring_header *out);

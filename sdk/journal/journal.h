@@ -49,6 +49,13 @@ enum trib_ring_room { TRIB_RING_KEEP_SPARE, TRIB_RING_USE_SPARE, TRIB_RING_DROP_
  */
 TRIB_MUST_CHECK int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start,
                                    enum trib_ring_room room, uint64_t *out_dropped_to);
+/*
+ * Erasure, in two steps. First trib_ring_open with the start reason TRIB_START_REASON_ERASED: its header, with the next
+ * generation, is the durable intent; nothing older is copied or sent from then on. Then this: erases all sectors but
+ * the active one, and notes that it is done. Mount finishes what a cut left of it. TRIB_EIO: a sector could not be
+ * erased; call again, or mount will. Call it before anything else is put into the ring.
+ */
+int trib_ring_erase_others(struct trib_ring *r);
 /* The active sector is half full, and the next may be free. */
 bool trib_ring_wants_erase(const struct trib_ring *r);
 /* Erases the next sector before it is needed, if that is free. Persist the ack cursor first. */
@@ -88,6 +95,7 @@ int trib_ring_put_context(struct trib_ring_writer *w, uint32_t ref, uint64_t ses
                           uint32_t content_len, const char *user, uint32_t user_len);
 int trib_ring_put_end(struct trib_ring_writer *w, uint32_t ref);
 int trib_ring_put_drop(struct trib_ring_writer *w, uint64_t count, unsigned drop_class, unsigned reason);
+int trib_ring_put_base(struct trib_ring_writer *w); /* at a group's start, on what needs no other record */
 int trib_ring_put_state(struct trib_ring_writer *w, const uint8_t *data, uint32_t length);
 /* crc: trib_wire_event_crc of the event before acked_pos, 0: not known. */
 int trib_ring_put_ack(struct trib_ring_writer *w, uint32_t crc);
@@ -114,8 +122,8 @@ struct trib_ring_record {
     uint64_t session; /* context */
     uint64_t acked;   /* base, ack */
     uint32_t acked_crc;
-    bool start_acked;
-    uint8_t kind; /* event type or enum trib_record_kind */
+    uint8_t flags; /* base, ack */
+    uint8_t kind;  /* event type or enum trib_record_kind */
     uint8_t drop_class, drop_reason;
 };
 

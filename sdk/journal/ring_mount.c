@@ -21,7 +21,7 @@ static int scan_headers(struct trib_ring *r, struct trib_ring_found *found, stru
     bool written = false;
     for (uint32_t i = 0; i < s->sector_count; i++) {
         if (trib_format_header_read(s, i, &h) != 0) {
-            if (trib_format_blank(s, i, 0, TRIB_FORMAT_HEADER_BYTES) != 1) {
+            if (trib_format_blank(s, i, 0, TRIB_FORMAT_HEADER_LIKELY) != 1) {
                 written = true;
                 found->damaged++;
             }
@@ -86,7 +86,8 @@ static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, st
         if (record.acked >= r->acked_pos && record.acked <= c.pos) {
             r->acked_pos = record.acked;
             r->acked_crc = record.acked_crc;
-            r->start_acked = record.start_acked;
+            r->start_acked = record.flags & TRIB_FORMAT_START_ACKED;
+            r->wiped = record.flags & TRIB_FORMAT_WIPED;
         }
     }
     if (rc < 0) { /* unreadable from here on: what lay there is lost */
@@ -139,7 +140,9 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
     r->first_pos = h.first_pos;
     r->acked_pos = h.acked_pos;
     r->acked_crc = h.acked_crc;
-    r->start_acked = h.start_acked;
+    r->start_acked = h.flags & TRIB_FORMAT_START_ACKED;
+    r->wiped = h.flags & TRIB_FORMAT_WIPED;
+    r->start_reason = h.start_reason;
     r->sector_seq = h.sector_seq;
     r->seed = h.crc;
     memcpy(r->dropped, h.dropped, sizeof r->dropped);
@@ -155,7 +158,11 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
     /* A process that was killed leaves what was programmed and never synced: it counts only from here on. */
     if (storage->sync(storage->context) < 0)
         return TRIB_EIO;
-    return trib_ring_retail(r);
+    rc = trib_ring_retail(r);
+    r->boot = out_found->boot;
+    if (rc == 0 && r->start_reason == TRIB_START_REASON_ERASED && !r->wiped)
+        (void)trib_ring_erase_others(r); /* what a bad sector keeps is tried again at the next mount */
+    return rc;
 }
 
 void trib_ring_boot(struct trib_ring *r, uint32_t boot)
@@ -268,8 +275,14 @@ static void fill_header(struct trib_ring *r, const struct trib_ring_start *start
     h->sector_seq = r->open ? r->sector_seq + 1 : 1;
     h->acked_pos = r->acked_pos;
     h->acked_crc = r->acked_pos == r->acked_saved ? r->acked_crc : 0;
-    h->start_acked = r->start_acked && !(start && h->first_pos <= r->acked_pos);
-    h->generation = r->generation;
+    bool erased = start && start->reason == TRIB_START_REASON_ERASED;
+    if (erased) { /* what came before is nobody's any more */
+        h->acked_pos = h->base_pos;
+        h->acked_crc = 0;
+    }
+    h->flags = r->start_acked && !(start && h->first_pos <= h->acked_pos) ? TRIB_FORMAT_START_ACKED : 0;
+    h->flags |= start ? 0 : r->wiped;
+    h->generation = r->generation + erased;
     h->mono_ms = r->mono_ms;
     h->ord = r->ord;
     h->boot = r->boot;
@@ -284,7 +297,7 @@ TRIB_OWN_FRAME static int program_header(const struct trib_ring *r, uint32_t sec
     struct trib_ring_header back;
     memset(raw, 0xFF, sizeof raw);
     trib_format_header_encode(s, h, raw);
-    if (s->program(s->context, sector * s->sector_bytes, raw, trib_format_header_bytes(s)) < 0 ||
+    if (s->program(s->context, sector * s->sector_bytes, raw, trib_format_align(s, h->bytes)) < 0 ||
         trib_format_header_read(s, sector, &back) != 0 || back.crc != h->crc)
         return SKIP;
     return s->sync(s->context) < 0 ? TRIB_EIO : 0;
@@ -297,15 +310,28 @@ static void take_header(struct trib_ring *r, uint32_t sector, const struct trib_
     r->head_pos = h->base_pos;
     r->durable_pos = r->head_pos; /* the header's sync took all before it along */
     r->need_sync = false;
-    r->start_acked = h->start_acked;
-    r->acked_saved = h->acked_pos;
+    r->start_acked = h->flags & TRIB_FORMAT_START_ACKED;
+    r->wiped = h->flags & TRIB_FORMAT_WIPED;
+    r->start_reason = h->start_reason;
+    r->generation = h->generation;
+    r->acked_pos = r->acked_saved = h->acked_pos;
     r->acked_crc = h->acked_crc;
     r->sector = sector;
     r->sector_seq = h->sector_seq;
     r->seed = h->crc;
-    r->offset = trib_format_header_bytes(r->storage);
+    r->offset = trib_format_align(r->storage, h->bytes);
     r->open = true;
     r->need_base = false;
+}
+
+/* A record in the sector of a new stream: the header is then known to have been durable. */
+static int say_where(struct trib_ring *r)
+{
+    struct trib_ring_writer w;
+    trib_ring_begin(&w, r);
+    (void)trib_ring_put_base(&w);
+    int rc = trib_ring_commit(&w);
+    return rc == TRIB_EDAMAGED ? 0 : rc;
 }
 
 int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enum trib_ring_room room,
@@ -338,6 +364,12 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
         if (was_open)
             put_seal(r, old, old_seed);
         rc = trib_ring_retail(r);
+        if (rc == 0 && start)
+            rc = say_where(r);
+        if (start && start->reason == TRIB_START_REASON_ERASED) { /* contexts hold what is to be erased */
+            memset(r->context, 0, sizeof r->context);
+            r->context_count = 0;
+        }
         if (rc == 0 && was_open && r->context_count > 0)
             rc = trib_ring_copy_contexts(r, old, old_seed);
         return rc;
@@ -361,4 +393,20 @@ int trib_ring_erase_ahead(struct trib_ring *r)
     if (rc == CLAIMED)
         r->erased_sector = sector;
     return rc == TRIB_EIO ? rc : 0; /* full, or bad: the next open decides */
+}
+
+int trib_ring_erase_others(struct trib_ring *r)
+{
+    const struct trib_storage *s = r->storage;
+    int result = 0;
+    for (uint32_t i = 0; i < s->sector_count; i++)
+        if (i != r->sector && s->erase(s->context, i) < 0)
+            result = TRIB_EIO;
+    if (s->sync(s->context) < 0 || trib_ring_retail(r) < 0)
+        return TRIB_EIO;
+    if (result == 0) {
+        r->wiped = TRIB_FORMAT_WIPED;
+        result = say_where(r);
+    }
+    return result;
 }

@@ -17,7 +17,7 @@ void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_storage *
     c->ord = h->ord;
     c->sector = sector;
     c->sector_seq = h->sector_seq;
-    c->offset = trib_format_header_bytes(s);
+    c->offset = trib_format_align(s, h->bytes);
     c->seed = h->crc;
 }
 
@@ -89,7 +89,7 @@ static void parse_ack(struct trib_bytes *b, struct trib_ring_record *out)
 {
     out->acked = trib_bytes_varint(b);
     out->acked_crc = trib_bytes_u32(b);
-    out->start_acked = trib_bytes_u8(b) & TRIB_FORMAT_START_ACKED;
+    out->flags = trib_bytes_u8(b);
 }
 
 /* False: the record is well-formed for its CRC, and yet makes no sense. */

@@ -23,7 +23,8 @@ void trib_ring_begin(struct trib_ring_writer *w, struct trib_ring *r)
 
 uint32_t trib_ring_body_max(const struct trib_storage *s, uint32_t contexts)
 {
-    uint32_t taken = trib_format_header_bytes(s) + TRIB_FORMAT_BASE_MAX + contexts + 6;
+    uint32_t header = s->sector_bytes < 512 ? TRIB_FORMAT_HEADER_LIKELY : TRIB_FORMAT_HEADER_MAX;
+    uint32_t taken = trib_format_align(s, header) + TRIB_FORMAT_BASE_MAX + contexts + 6;
     uint32_t end = trib_format_area_end(s);
     uint32_t room = taken < end ? end - taken : 0;
     return room < TRIB_FORMAT_BODY_MAX ? room : TRIB_FORMAT_BODY_MAX;
@@ -91,6 +92,11 @@ static void put_small(struct trib_ring_writer *w, const uint8_t *body, uint32_t 
     record_end(w);
 }
 
+static uint8_t ack_flags(const struct trib_ring *r)
+{
+    return (uint8_t)(r->wiped | (r->start_acked ? TRIB_FORMAT_START_ACKED : 0));
+}
+
 /* The first record after a boot or after damage says where it stands. `with`: the body that follows it. */
 static int prepare(struct trib_ring_writer *w, uint32_t with)
 {
@@ -111,7 +117,7 @@ static int prepare(struct trib_ring_writer *w, uint32_t with)
     n += trib_put_varint(body + n, r->acked_saved);
     trib_put_u32(body + n, r->acked_crc);
     n += 4;
-    body[n++] = r->start_acked ? TRIB_FORMAT_START_ACKED : 0;
+    body[n++] = ack_flags(r);
     put_small(w, body, n);
     w->based = true;
     return 0;
@@ -265,6 +271,12 @@ int trib_ring_put_state(struct trib_ring_writer *w, const uint8_t *data, uint32_
     return w->error;
 }
 
+int trib_ring_put_base(struct trib_ring_writer *w)
+{
+    w->based = false;
+    return prepare(w, 0);
+}
+
 int trib_ring_put_ack(struct trib_ring_writer *w, uint32_t crc)
 {
     uint8_t body[16];
@@ -273,7 +285,7 @@ int trib_ring_put_ack(struct trib_ring_writer *w, uint32_t crc)
     n += trib_put_varint(body + n, w->ring->acked_pos);
     trib_put_u32(body + n, crc);
     n += 4;
-    body[n++] = w->ring->start_acked ? TRIB_FORMAT_START_ACKED : 0;
+    body[n++] = ack_flags(w->ring);
     int rc = prepare(w, n);
     if (rc < 0)
         return rc;

@@ -67,8 +67,10 @@ struct trib_ring {
     } context[TRIB_RING_CONTEXTS];
     bool open; /* there is an active sector */
     bool need_sync;
-    bool need_base;   /* the next record must be a base: after a boot, or after damage */
-    bool start_acked; /* stream.start of the stream at acked_pos */
+    bool need_base;       /* the next record must be a base: after a boot, or after damage */
+    bool start_acked;     /* stream.start of the stream at acked_pos */
+    uint8_t wiped;        /* TRIB_FORMAT_WIPED: of a stream that starts with `erased` */
+    uint8_t start_reason; /* of the current stream */
 };
 
 struct trib_lane_state {
