@@ -275,6 +275,7 @@ struct device *device_open(const struct device_options *options, struct side_fil
         .token = options->token,
         .clock = trib_posix_clock(),
         .entropy = trib_posix_entropy(),
+        .digest = trib_mbedtls_digest(),
         .log = {.context = device, .write = on_log},
         .callbacks = {.context = device, .state = on_state, .rejected = on_rejected},
         .staging = device->staging,

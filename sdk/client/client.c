@@ -50,6 +50,10 @@ static const char *what_is_wrong(const struct trib_config *c)
         return "config.clock.mono_ms is missing";
     if (!c->entropy.fill)
         return "config.entropy.fill is missing";
+    if (!c->digest.sha256 && !c->user_id_as_given)
+        return "config.digest.sha256 is missing, and config.user_id_as_given is not set";
+    if (c->user_salt && (c->user_salt[0] == 0 || strlen(c->user_salt) > TRIB_USER_SALT_MAX))
+        return "config.user_salt: 1 to 64 bytes";
     if (!c->lock.lock != !c->lock.unlock)
         return "config.lock: both calls or none";
     if (!c->staging || c->staging_bytes < 512 || c->staging_bytes > UINT32_MAX)

@@ -61,6 +61,16 @@ uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t ite
 int trib_client_state_load(struct trib_client *client);
 void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor *anchor);
 
+/* --- privacy.c --- */
+
+/* SHA-256's first 16 bytes as base64url without padding. */
+#define TRIB_USER_HASH_BYTES 22u
+#define TRIB_USER_SALT_MAX 64u
+/* What goes out for a user id: its hash, written to hashed, or with config.user_id_as_given the id itself. user may be
+ * NULL. Not with the lock held. TRIB_EINVAL: longer than 128 bytes; the digest port's errors. */
+TRIB_MUST_CHECK int trib_client_user(const struct trib_client *client, const char *user,
+                                     char hashed[TRIB_USER_HASH_BYTES], struct trib_part *out);
+
 /* --- source.c, batch.c --- */
 
 /* The lane sent something, or (progress) heard of what it sent: keeps unacked_since_ms true. */

@@ -18,24 +18,28 @@ static int favourite(struct trib_client *client, unsigned type, const char *list
                      const char *user)
 {
     uint8_t fields[1 + (3 + ITEM_MAX) + (3 + LIST_MAX) + (3 + USER_MAX) + 8];
-    size_t item_len = item ? strlen(item) : 0, list_len = list ? strlen(list) : 0,
-           user_len = user ? strlen(user) : 0;
+    size_t item_len = item ? strlen(item) : 0, list_len = list ? strlen(list) : 0;
+    char hashed[TRIB_USER_HASH_BYTES];
+    struct trib_part who;
     struct trib_cbor_writer w;
-    if (item_len == 0 || item_len > ITEM_MAX || list_len > LIST_MAX || user_len > USER_MAX)
+    if (item_len == 0 || item_len > ITEM_MAX || list_len > LIST_MAX)
         return TRIB_EINVAL;
+    int rc = trib_client_user(client, user, hashed, &who);
+    if (rc < 0)
+        return rc;
     uint64_t now = trib_client_now(client);
     trib_client_lock(client);
     trib_cbor_writer_init(&w, fields, sizeof fields);
-    trib_cbor_put_map(&w, 2u + (list_len > 0) + (user_len > 0));
-    if (user_len > 0)
-        put_text(&w, TRIB_FIELD_USER, user, user_len);
+    trib_cbor_put_map(&w, 2u + (list_len > 0) + (who.bytes > 0));
+    if (who.bytes > 0)
+        put_text(&w, TRIB_FIELD_USER, who.data, who.bytes);
     put_text(&w, TRIB_FIELD_ITEM, item, item_len);
     if (list_len > 0)
         put_text(&w, TRIB_FIELD_LIST, list, list_len);
     trib_cbor_put_uint(&w, TRIB_FIELD_ITEM_VERSION);
     trib_cbor_put_uint(&w, client->item_version + 1);
     struct trib_part part = {fields, w.len};
-    int rc = w.error ? w.error : trib_stage_event(client, type, TRIB_LANE_VITAL, 0, now, &part, 1);
+    rc = w.error ? w.error : trib_stage_event(client, type, TRIB_LANE_VITAL, 0, now, &part, 1);
     if (rc == 0)
         client->item_version++;
     trib_client_unlock(client);

@@ -42,11 +42,11 @@ static uint32_t contexts_max(const struct trib_client *client)
 }
 
 static int start(struct trib_client *client, struct trib_session *session, const struct trib_content *content,
-                 size_t content_len, size_t user_len, uint64_t now)
+                 size_t content_len, const struct trib_part *user, uint64_t now)
 {
     uint8_t len = (uint8_t)content_len;
-    struct trib_part parts[3] = {{&len, 1}, {content->content_id, content_len}, {content->user_id, user_len}};
-    uint32_t bytes = (uint32_t)(1 + content_len + user_len);
+    struct trib_part parts[3] = {{&len, 1}, {content->content_id, content_len}, *user};
+    uint32_t bytes = (uint32_t)(1 + content_len + user->bytes);
     if (client->shut)
         return TRIB_ESTOPPED;
     if (bytes + CONTEXT_COST > contexts_max(client) - client->context_bytes ||
@@ -80,12 +80,16 @@ int trib_session_start(struct trib_client *client, struct trib_session *session,
                        const struct trib_content *content)
 {
     size_t content_len = content->content_id ? strlen(content->content_id) : 0;
-    size_t user_len = content->user_id ? strlen(content->user_id) : 0;
-    if (content_len == 0 || content_len > TEXT_MAX || user_len > TEXT_MAX)
+    char hashed[TRIB_USER_HASH_BYTES];
+    struct trib_part user;
+    if (content_len == 0 || content_len > TEXT_MAX)
         return TRIB_EINVAL;
+    int rc = trib_client_user(client, content->user_id, hashed, &user);
+    if (rc < 0)
+        return rc;
     uint64_t now = trib_client_now(client);
     trib_client_lock(client);
-    int rc = start(client, session, content, content_len, user_len, now);
+    rc = start(client, session, content, content_len, &user, now);
     trib_client_unlock(client);
     return rc;
 }

@@ -93,6 +93,7 @@ static void make_device(struct world *w, struct device *d, unsigned number)
         .net = fake_link_net(&d->link),
         .clock = {NULL, clock_ms},
         .entropy = {NULL, entropy_fill},
+        .user_id_as_given = true,
         .staging = d->staging,
         .staging_bytes = sizeof d->staging,
         .transmit = d->transmit,

@@ -130,6 +130,7 @@ static inline void fake_device_init(struct fake_device *d, uint32_t sector_bytes
     d->config.net = (struct trib_net){d, fake_connect, fake_send, fake_receive, fake_close};
     d->config.clock = (struct trib_clock){d, fake_clock};
     d->config.entropy = (struct trib_entropy){d, fake_entropy};
+    d->config.user_id_as_given = true; /* tests/unit/sdk/privacy_test.c has the digest */
     d->config.log = (struct trib_log){d, fake_log};
     d->config.staging = d->staging;
     d->config.staging_bytes = sizeof d->staging;

@@ -188,6 +188,7 @@ static int open_all(struct trib_py *handle, const struct trib_py_options *option
     config->port = (uint16_t)options->port;
     config->clock = trib_posix_clock();
     config->entropy = trib_posix_entropy();
+    config->digest = trib_mbedtls_digest();
     config->wait = trib_posix_waiter(&handle->tcp);
     config->log = (struct trib_log){handle, write_log};
     config->callbacks = (struct trib_callbacks){handle, tell_state, tell_rejected};

@@ -125,7 +125,7 @@ uint64_t trib_durable_seq(const struct trib_client *client, enum trib_lane lane)
 /* What a playback session plays, and for whom. */
 struct trib_content {
     const char *content_id; /* 1 to 128 bytes */
-    const char *user_id;    /* optional, 1 to 128 bytes; copied into the session's context as given */
+    const char *user_id;    /* optional, 1 to 128 bytes; hashed into the session's context */
     uint64_t duration_ms;   /* 0: not known */
     bool live;
 };

@@ -30,6 +30,7 @@ int main(void)
         return 1;
     config.net = trib_mbedtls_net(&tls);
     config.entropy = entropy;
+    config.digest = trib_mbedtls_digest();
     config.clock = clock;
     if (trib_init(&client, &config) != TRIB_EINVAL) /* no device id, no storage: refused */
         return 2;

@@ -1,0 +1,147 @@
+/* User ids: what is hashed, and that nothing keeps the clear one. Consent. Erasure: see also tests/powercut. */
+#include "support/fake_device.h"
+
+#include "net_tls.h"
+
+#define SECTOR_BYTES 1024u
+#define SECTORS 4u
+
+struct world {
+    struct fake_device device;
+    struct fake_gateway gateway;
+};
+
+static int set_up(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    fake_device_init(&w->device, SECTOR_BYTES, SECTORS, 1);
+    w->device.config.user_id_as_given = false;
+    w->device.config.digest = trib_mbedtls_digest();
+    fake_gateway_init(&w->gateway);
+    *state = w;
+    return fake_device_boot(&w->device);
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    fake_gateway_free(&w->gateway);
+    fake_device_free(&w->device);
+    free(w);
+    return 0;
+}
+
+static bool holds(const void *where, size_t bytes, const char *text)
+{
+    return memmem(where, bytes, text, strlen(text)) != NULL;
+}
+
+static void play(struct world *w, const char *user)
+{
+    struct trib_session session;
+    struct trib_content content = {.content_id = "movie-1", .user_id = user, .duration_ms = 60000};
+    assert_int_equal(trib_session_start(&w->device.client, &session, &content), 0);
+    assert_int_equal(trib_session_end(&session, TRIB_REASON_ENDED), 0);
+    assert_int_equal(trib_favourite_add(&w->device.client, NULL, "movie-1", user), 0);
+    assert_int_equal(trib_flush(&w->device.client, 0), 0);
+}
+
+/* The session's context and the favourite's field carry the same id. */
+static void expect_sent(struct world *w, const char *id)
+{
+    fake_sync(&w->gateway, &w->device);
+    const struct fake_event *e = &w->gateway.events[w->gateway.event_count - 1];
+    assert_int_equal(e->type, TRIB_EVENT_FAVOURITE_ADD);
+    assert_true(holds(e->fields, e->fields_len, id));
+    size_t found = 0;
+    for (size_t i = 0; i < w->gateway.event_count; i++)
+        found += strcmp(w->gateway.events[i].user, id) == 0;
+    assert_true(found >= 2); /* start and end */
+}
+
+/* Computed apart: base64url(SHA-256("tributary user id v1" 0 salt 0 id)[:16]), as docs/privacy.md says. */
+static void test_user_ids_are_hashed_as_documented(void **state)
+{
+    struct world *w = *state;
+    play(w, "ana");
+    expect_sent(w, "IG6MWELOu20t2MozMHpRzA");
+}
+
+static void test_a_salt_changes_every_hash(void **state)
+{
+    struct world *w = *state;
+    w->device.config.user_salt = "pepper";
+    play(w, "ana");
+    expect_sent(w, "2rOC1XwnxUecJyglipaiSw");
+}
+
+static void test_the_longest_id_and_salt_are_hashed(void **state)
+{
+    struct world *w = *state;
+    char id[130], salt[66];
+    memset(id, 'x', sizeof id);
+    memset(salt, 's', sizeof salt);
+    id[129] = salt[65] = 0;
+    w->device.config.user_salt = salt;
+    assert_int_equal(trib_init(&w->device.client, &w->device.config), TRIB_EINVAL);
+    salt[64] = 0;
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    assert_int_equal(trib_favourite_add(&w->device.client, NULL, "x", id), TRIB_EINVAL);
+    id[128] = 0;
+    play(w, id);
+    expect_sent(w, "Y4WAAw53oEMham4N4g4q5A");
+}
+
+static void test_no_clear_user_id_is_in_storage_or_messages(void **state)
+{
+    struct world *w = *state;
+    const char *user = "ana.maria@example.org";
+    play(w, user);
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        assert_false(holds(w->device.flash[lane], SECTOR_BYTES * SECTORS, user));
+    assert_false(holds(w->device.staging, sizeof w->device.staging, user));
+    fake_sync(&w->gateway, &w->device);
+    for (size_t i = 0; i < w->gateway.event_count; i++) {
+        assert_string_not_equal(w->gateway.events[i].user, user);
+        assert_false(holds(w->gateway.events[i].fields, sizeof w->gateway.events[i].fields, user));
+    }
+    /* The search would find one: */
+    w->device.config.user_id_as_given = true;
+    play(w, user);
+    assert_true(holds(w->device.flash[0], SECTOR_BYTES * SECTORS, user));
+}
+
+static int failing_digest(void *context, const void *data, size_t length, uint8_t out[32])
+{
+    (void)context, (void)data, (void)length, (void)out;
+    return TRIB_EIO;
+}
+
+static void test_without_a_digest_nothing_is_recorded(void **state)
+{
+    struct world *w = *state;
+    struct trib_session session;
+    struct trib_content content = {.content_id = "movie-1", .user_id = "ana"};
+    w->device.config.digest.sha256 = failing_digest;
+    assert_int_equal(trib_favourite_add(&w->device.client, NULL, "x", "ana"), TRIB_EIO);
+    assert_int_equal(trib_session_start(&w->device.client, &session, &content), TRIB_EIO);
+    assert_int_equal(trib_favourite_add(&w->device.client, NULL, "x", NULL), 0); /* no user, no hash */
+    w->device.config.digest.sha256 = NULL;
+    assert_int_equal(trib_init(&w->device.client, &w->device.config), TRIB_EINVAL);
+    w->device.config.user_id_as_given = true;
+    assert_int_equal(fake_device_boot(&w->device), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_user_ids_are_hashed_as_documented),
+        TEST(test_a_salt_changes_every_hash),
+        TEST(test_the_longest_id_and_salt_are_hashed),
+        TEST(test_no_clear_user_id_is_in_storage_or_messages),
+        TEST(test_without_a_digest_nothing_is_recorded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
