@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "journal/parts.h"
 #include "observe/log.h"
 
@@ -66,7 +67,121 @@ static bool acceptable(const struct gw_journal *journal, const struct gw_journal
         return false;
     if ((a->stream != 0 && a->last_seq < a->expected) || (b->stream != 0 && b->last_seq < b->expected))
         return false;
-    return gw_segment_item_bytes(write) <= journal->segment_bytes / 4;
+    return write->named_count <= GW_JOURNAL_NAMED_MAX &&
+           gw_segment_item_bytes(write) <= journal->segment_bytes / 4;
+}
+
+/* Rows of an item besides those of its lanes, while it is prepared. */
+struct more {
+    struct gw_segment_row rows[GW_SEGMENT_MORE_MAX];
+    size_t count;
+};
+
+/* A device whose journal was erased has a row of its own: what comes with a lower generation is from before. */
+static int check_generation(struct gw_journal *journal, const struct gw_journal_write *write, uint64_t now_ms,
+                            struct more *more)
+{
+    struct gw_row_slot *slot;
+    int rc = slot_of(journal, write->device, GW_JOURNAL_DEVICE_ROW, &slot);
+    if (rc != 0)
+        return rc;
+#ifndef GW_MUTANT_NO_GENERATION
+    if (write->generation < slot->pending.generation)
+        return GW_ESTALE;
+#endif
+    if (write->generation > slot->pending.generation)
+        more->rows[more->count++] = (struct gw_segment_row){
+            .row = {.generation = write->generation, .touched_ms = now_ms, .exists = true}};
+    return 0;
+}
+
+static bool is_named(const struct gw_journal_write *write, uint64_t stream)
+{
+    for (size_t i = 0; i < write->named_count; i++)
+        if (write->named[i] == stream)
+            return true;
+    return stream == GW_JOURNAL_DEVICE_ROW || stream == write->lanes[0].stream ||
+           stream == write->lanes[1].stream;
+}
+
+/* What a stream's row says once it is closed. False: it says so already. */
+static bool close_row(struct gw_row *row, uint64_t generation, uint64_t now_ms)
+{
+    uint64_t marks = GW_ROW_CLOSED | (row->generation < generation ? GW_ROW_ERASED : 0);
+    if (!row->exists || (row->committed & marks) == marks)
+        return false;
+    row->committed |= marks;
+    row->touched_ms = now_ms;
+    return true;
+}
+
+/* Streams of the device that its HELLO did not name. */
+static int close_others(struct gw_journal *journal, const struct gw_journal_write *write, uint64_t now_ms,
+                        struct more *more)
+{
+    const size_t device_len = strlen(write->device);
+    uint64_t streams[4 * GW_SEGMENT_MORE_MAX];
+    size_t count = 0, most = sizeof streams / sizeof *streams;
+    int rc = gw_meta_streams_of(journal->meta, write->device, device_len, streams, most / 2, &count);
+    if (rc != 0)
+        return rc;
+    struct gw_row_slot *slot = NULL;
+    while (count < most && (slot = gw_rows_of_device(&journal->rows, write->device, device_len, slot)))
+        streams[count++] = slot->stream;
+    for (size_t i = 0; i < count && more->count < GW_SEGMENT_MORE_MAX; i++) {
+        if (is_named(write, streams[i]))
+            continue;
+        rc = slot_of(journal, write->device, streams[i], &slot);
+        if (rc != 0)
+            return rc;
+        struct gw_row row = slot->pending;
+        bool again = false; /* it is in meta and in the table */
+        for (size_t k = 0; k < more->count; k++)
+            again = again || more->rows[k].stream == streams[i];
+        if (!again && close_row(&row, write->generation, now_ms))
+            more->rows[more->count++] = (struct gw_segment_row){streams[i], row};
+    }
+    return 0;
+}
+
+/* Lock held. */
+static int prepare_more(struct gw_journal *journal, struct gw_journal_write *write, uint64_t now_ms,
+                        struct gw_segment_item *item)
+{
+    struct more more = {.count = 0};
+    int rc = check_generation(journal, write, now_ms, &more);
+    size_t device_rows = more.count;
+    if (rc == 0 && write->names_streams)
+        rc = close_others(journal, write, now_ms, &more);
+    if (rc != 0 || more.count == 0)
+        return rc;
+    struct gw_segment_row *rows = gw_arena_alloc(&journal->more_rows, more.count * sizeof *rows);
+    if (!rows)
+        return GW_ENOMEM;
+    memcpy(rows, more.rows, more.count * sizeof *rows);
+    item->more = rows;
+    item->more_count = more.count;
+    write->closed_count = (uint32_t)(more.count - device_rows);
+    return 0;
+}
+
+static bool touch(struct gw_journal *journal, const char *device, uint64_t stream, const struct gw_row *row)
+{
+    struct gw_row_slot *slot = gw_rows_find(&journal->rows, device, strlen(device), stream);
+    return gw_rows_touch(&journal->rows, slot, row);
+}
+
+/* Lock held. All its rows are in the table by now. */
+static int touch_all(struct gw_journal *journal, const struct gw_segment_item *item)
+{
+    const struct gw_journal_write *write = item->write;
+    bool done = true;
+    for (size_t i = 0; i < 2; i++)
+        done = done && (!item->rows[i].exists ||
+                        touch(journal, write->device, write->lanes[i].stream, &item->rows[i]));
+    for (size_t i = 0; i < item->more_count; i++)
+        done = done && touch(journal, write->device, item->more[i].stream, &item->more[i].row);
+    return done ? 0 : GW_ENOMEM;
 }
 
 /* Compares, and on success leaves the item's rows pending. Lock held. GW_ESTALE, GW_EINVALID, GW_EAGAIN,
@@ -87,17 +202,14 @@ static int prepare(struct gw_journal *journal, struct gw_journal_write *write, u
             return rc;
         if (!matches(&slot->pending, lane))
             return GW_ESTALE;
+#ifndef GW_MUTANT_NO_GENERATION
+        if (slot->pending.exists && slot->pending.generation < write->generation)
+            return GW_ESTALE; /* a stream from before the erasure */
+#endif
         item->rows[i] = moved_row(&slot->pending, lane, write->generation, now_ms);
     }
-    for (size_t i = 0; i < 2; i++) {
-        if (!item->rows[i].exists)
-            continue;
-        struct gw_row_slot *slot =
-            gw_rows_find(&journal->rows, write->device, strlen(write->device), write->lanes[i].stream);
-        if (!gw_rows_touch(&journal->rows, slot, &item->rows[i]))
-            return GW_ENOMEM;
-    }
-    return 0;
+    int rc = prepare_more(journal, write, now_ms, item);
+    return rc != 0 ? rc : touch_all(journal, item);
 }
 
 /* Fills journal->items. GW_EAGAIN: roll first. */
@@ -107,6 +219,7 @@ static int prepare_all(struct gw_journal *journal, struct gw_journal_write *cons
     uint64_t now_ms = gw_journal_wall_ms();
     size_t items = 0;
     int rc = 0;
+    gw_arena_reset(&journal->more_rows);
     pthread_mutex_lock(&journal->lock);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         int status = prepare(journal, writes[i], now_ms, &journal->items[items]);
@@ -262,7 +375,10 @@ int gw_journal_stream_get(struct gw_journal *journal, const char *device, uint64
     }
     if (!row.exists)
         return GW_ENOTFOUND;
-    *out =
-        (struct gw_journal_stream){.committed = row.committed, .crc = row.crc, .generation = row.generation};
+    *out = (struct gw_journal_stream){.committed = row.committed & GW_ROW_SEQ_MASK,
+                                      .crc = row.crc,
+                                      .generation = row.generation,
+                                      .closed = (row.committed & GW_ROW_CLOSED) != 0,
+                                      .erased = (row.committed & GW_ROW_ERASED) != 0};
     return 0;
 }

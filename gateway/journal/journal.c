@@ -71,6 +71,7 @@ static struct gw_journal *journal_new(const struct gw_journal_config *config)
     pthread_mutex_init(&journal->lock, NULL);
     pthread_cond_init(&journal->opened, NULL);
     gw_rows_init(&journal->rows, GW_JOURNAL_ROWS_MAX);
+    gw_arena_init(&journal->more_rows, 65536, SIZE_MAX);
     return journal;
 }
 
@@ -83,6 +84,7 @@ static void journal_free(struct gw_journal *journal)
     free(journal->parts);
     free(journal->items);
     gw_rows_free(&journal->rows);
+    gw_arena_free(&journal->more_rows);
     gw_meta_close(journal->meta);
     pthread_mutex_destroy(&journal->lock);
     pthread_cond_destroy(&journal->opened);

@@ -24,10 +24,16 @@ struct gw_journal_config {
     uint64_t stream_forget_ms; /* rows not touched for this long are forgotten; 0: 90 days */
 };
 
+/* Not a stream: the row of this number knows the highest journal generation of a device that erased. */
+#define GW_JOURNAL_DEVICE_ROW 0u
+#define GW_JOURNAL_NAMED_MAX 8
+
 struct gw_journal_stream {
     uint64_t committed;  /* last committed seq, 0: none */
     uint32_t crc;        /* of that event (trib_wire_event_crc), 0 for a drop */
     uint64_t generation; /* journal generation of the device when committed */
+    bool closed;         /* nothing is ever committed to it again ... */
+    bool erased;         /* ... because the device erased */
 };
 
 /* What one batch does to one stream: compare-and-swap on its row. */
@@ -55,7 +61,14 @@ struct gw_journal_write {
     size_t entry_len;
     const struct gw_journal_quarantine *quarantine;
     size_t quarantine_count;
-    int status; /* out: 0 committed and durable; GW_ESTALE: a row did not match; GW_EINVALID: it can never be
+    /* The first write of a connection names the device's live streams; its others are closed in the same transaction, and
+     * those of an older generation are erased. */
+    bool names_streams;
+    uint64_t named[GW_JOURNAL_NAMED_MAX];
+    size_t named_count;
+    uint32_t closed_count; /* out: with those that were erased */
+    int status; /* out: 0 committed and durable; GW_ESTALE: a row did not match, or the device's journal has been
+                 * erased since (a higher generation is known); GW_EINVALID: it can never be
                  * stored (its sizes, a seq that goes back, two lanes of one stream). Then nothing of it is kept. Of a
                  * commit so big that it took several transactions, the writes after a failure have its code. */
 };

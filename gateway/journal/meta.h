@@ -61,6 +61,9 @@ GW_MUST_CHECK int gw_meta_walk(const char *folder);
 /* 0, GW_ENOTFOUND, GW_EDAMAGED, GW_EIO. Any thread. */
 GW_MUST_CHECK int gw_meta_row_get(struct gw_meta *meta, const char *device, size_t device_len,
                                   uint64_t stream, struct gw_row *out);
+/* The streams of a device that have rows, in *out_count of `max`. 0, GW_EDAMAGED, GW_EIO. Any thread. */
+GW_MUST_CHECK int gw_meta_streams_of(struct gw_meta *meta, const char *device, size_t device_len,
+                                     uint64_t *out_streams, size_t max, size_t *out_count);
 /* The offset below which segments have been begun. */
 GW_MUST_CHECK int gw_meta_next_get(struct gw_meta *meta, uint64_t *out_next);
 GW_MUST_CHECK int gw_meta_digests_get(struct gw_meta *meta, uint64_t first, uint32_t **out_digests,
@@ -101,7 +104,8 @@ GW_MUST_CHECK int gw_meta_quarantine_put(struct gw_meta_txn *t, uint64_t first, 
                                          const MDB_val *value);
 /* Removes what is older than GW_META_QUARANTINE_MS, and the oldest above GW_META_QUARANTINE_MAX. */
 GW_MUST_CHECK int gw_meta_quarantine_trim(struct gw_meta_txn *t, uint64_t now_ms, uint64_t *out_evicted);
-/* Looks at up to `max` rows from *io_position on and removes those not touched since `before_ms`. */
+/* Looks at up to `max` rows from *io_position on and removes those not touched since `before_ms`; but never what a
+ * device's generation is known from. */
 struct gw_meta_position {
     unsigned char key[GW_META_SINK_CHARS_MAX * 8];
     size_t len; /* 0: from the start, and again when the end was reached */

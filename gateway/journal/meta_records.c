@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "journal/audit.h"
 #include "journal/bytes.h"
+#include "journal/journal.h"
 #include "journal/rejected.h"
 #include "journal/store.h"
 
@@ -165,6 +166,44 @@ int gw_meta_row_get(struct gw_meta *meta, const char *device, size_t device_len,
     return gw_store_error(rc);
 }
 
+/* The device's own keys lie among those of devices whose names begin with its own: they are longer. */
+static int list_streams(MDB_cursor *cursor, const char *device, size_t device_len, uint64_t *out_streams,
+                        size_t max, size_t *out_count)
+{
+    struct row_key first;
+    make_row_key(&first, device, device_len, 0);
+    MDB_val key = first.val, value;
+    size_t count = 0;
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    while (rc == 0 && count < max && key.mv_size >= device_len &&
+           memcmp(key.mv_data, device, device_len) == 0) {
+        if (key.mv_size == device_len + 8)
+            out_streams[count++] = gw_get64_be((const uint8_t *)key.mv_data + device_len);
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+    *out_count = count;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int gw_meta_streams_of(struct gw_meta *meta, const char *device, size_t device_len, uint64_t *out_streams,
+                       size_t max, size_t *out_count)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    pthread_rwlock_rdlock(&meta->map_lock);
+    int rc = mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        rc = mdb_cursor_open(txn, meta->streams, &cursor);
+        if (rc == 0) {
+            rc = list_streams(cursor, device, device_len, out_streams, max, out_count);
+            mdb_cursor_close(cursor);
+        }
+        mdb_txn_abort(txn);
+    }
+    pthread_rwlock_unlock(&meta->map_lock);
+    return gw_store_error(rc);
+}
+
 int gw_meta_row_merge(struct gw_meta_txn *t, const char *device, size_t device_len, uint64_t stream,
                       const struct gw_row *row)
 {
@@ -184,6 +223,12 @@ int gw_meta_row_merge(struct gw_meta_txn *t, const char *device, size_t device_l
     return put(t->txn, t->meta->streams, &key.val, bytes, sizeof bytes);
 }
 
+static bool is_device_row(const MDB_val *key)
+{
+    return key->mv_size >= 8 &&
+           gw_get64_be((const uint8_t *)key->mv_data + key->mv_size - 8) == GW_JOURNAL_DEVICE_ROW;
+}
+
 int gw_meta_rows_forget(struct gw_meta_txn *t, struct gw_meta_position *io_position, size_t max,
                         uint64_t before_ms)
 {
@@ -196,7 +241,7 @@ int gw_meta_rows_forget(struct gw_meta_txn *t, struct gw_meta_position *io_posit
     for (size_t i = 0; rc == 0 && i < max; i++) {
         if (!sound(&key, &value, ROW_BYTES))
             rc = MDB_CORRUPTED;
-        else if (gw_get64((const uint8_t *)value.mv_data + 25) < before_ms)
+        else if (!is_device_row(&key) && gw_get64((const uint8_t *)value.mv_data + 25) < before_ms)
             rc = mdb_cursor_del(cursor, 0);
         if (rc == 0)
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);

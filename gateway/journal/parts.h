@@ -65,6 +65,7 @@ struct gw_journal {
     bool active_full, active_failed;
 
     struct gw_segment_item *items;
+    struct gw_arena more_rows; /* of the items */
     size_t item_capacity;
 
     struct gw_sink_cursor sinks[GW_JOURNAL_SINKS_MAX];

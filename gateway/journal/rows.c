@@ -18,6 +18,7 @@ void gw_rows_free(struct gw_rows *rows)
 {
     free(rows->slots);
     free(rows->buckets);
+    free(rows->devices);
     free(rows->touched);
     gw_arena_free(&rows->names);
     *rows = (struct gw_rows){0};
@@ -28,6 +29,8 @@ void gw_rows_clear(struct gw_rows *rows)
     rows->count = rows->touched_count = 0;
     if (rows->buckets)
         memset(rows->buckets, 0, rows->bucket_count * sizeof *rows->buckets);
+    if (rows->devices)
+        memset(rows->devices, 0, rows->bucket_count * sizeof *rows->devices);
     gw_arena_reset(&rows->names);
 }
 
@@ -37,6 +40,27 @@ static uint64_t hash_of(const char *device, size_t device_len, uint64_t stream)
     return stream * 0x9e3779b97f4a7c15u ^ gw_crc32c(0, device, device_len) * 0xff51afd7ed558ccdu;
 }
 
+static bool is_of(const struct gw_row_slot *slot, const char *device, size_t device_len)
+{
+    return slot->device_len == device_len && memcmp(slot->device, device, device_len) == 0;
+}
+
+static uint32_t *device_bucket(const struct gw_rows *rows, const char *device, size_t device_len)
+{
+    return &rows->devices[gw_crc32c(0, device, device_len) % rows->bucket_count];
+}
+
+struct gw_row_slot *gw_rows_of_device(struct gw_rows *rows, const char *device, size_t device_len,
+                                      const struct gw_row_slot *after)
+{
+    if (rows->bucket_count == 0)
+        return NULL;
+    uint32_t i = after ? after->next_of_device : *device_bucket(rows, device, device_len);
+    while (i != 0 && !is_of(&rows->slots[i - 1], device, device_len))
+        i = rows->slots[i - 1].next_of_device;
+    return i != 0 ? &rows->slots[i - 1] : NULL;
+}
+
 struct gw_row_slot *gw_rows_find(struct gw_rows *rows, const char *device, size_t device_len, uint64_t stream)
 {
     if (rows->bucket_count == 0)
@@ -44,11 +68,20 @@ struct gw_row_slot *gw_rows_find(struct gw_rows *rows, const char *device, size_
     uint64_t hash = hash_of(device, device_len, stream);
     for (uint32_t i = rows->buckets[hash % rows->bucket_count]; i != 0; i = rows->slots[i - 1].next) {
         struct gw_row_slot *slot = &rows->slots[i - 1];
-        if (slot->hash == hash && slot->stream == stream && slot->device_len == device_len &&
-            memcmp(slot->device, device, device_len) == 0)
+        if (slot->hash == hash && slot->stream == stream && is_of(slot, device, device_len))
             return slot;
     }
     return NULL;
+}
+
+static void link_slot(struct gw_rows *rows, uint32_t index)
+{
+    struct gw_row_slot *slot = &rows->slots[index];
+    uint32_t *bucket = &rows->buckets[slot->hash % rows->bucket_count];
+    uint32_t *device = device_bucket(rows, slot->device, slot->device_len);
+    slot->next = *bucket;
+    slot->next_of_device = *device;
+    *bucket = *device = index + 1;
 }
 
 static bool grow(struct gw_rows *rows)
@@ -62,18 +95,20 @@ static bool grow(struct gw_rows *rows)
     if (!slots)
         return false;
     rows->slots = slots;
-    uint32_t *buckets = calloc(capacity, sizeof *buckets);
-    if (!buckets)
+    uint32_t *buckets = calloc(capacity, sizeof *buckets), *devices = calloc(capacity, sizeof *devices);
+    if (!buckets || !devices) {
+        free(buckets);
+        free(devices);
         return false;
+    }
     free(rows->buckets);
+    free(rows->devices);
     rows->buckets = buckets;
+    rows->devices = devices;
     rows->bucket_count = capacity;
     rows->capacity = capacity;
-    for (size_t i = 0; i < rows->count; i++) {
-        uint32_t *bucket = &buckets[slots[i].hash % capacity];
-        slots[i].next = *bucket;
-        *bucket = (uint32_t)i + 1;
-    }
+    for (size_t i = 0; i < rows->count; i++)
+        link_slot(rows, (uint32_t)i);
     return true;
 }
 
@@ -93,9 +128,7 @@ struct gw_row_slot *gw_rows_add(struct gw_rows *rows, const char *device, size_t
                                  .hash = hash_of(device, device_len, stream),
                                  .durable = *durable,
                                  .pending = *durable};
-    uint32_t *bucket = &rows->buckets[slot->hash % rows->bucket_count];
-    slot->next = *bucket;
-    *bucket = (uint32_t)++rows->count;
+    link_slot(rows, (uint32_t)rows->count++);
     return slot;
 }
 

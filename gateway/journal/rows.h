@@ -12,6 +12,12 @@
 
 #include "base/arena.h"
 
+/* In gw_row.committed, so that max-merge lets a closed row win over an open one and an erased one over both, and that no
+ * batch ever matches it: seqs stay below both. */
+#define GW_ROW_CLOSED ((uint64_t)1 << 63)
+#define GW_ROW_ERASED ((uint64_t)1 << 62)
+#define GW_ROW_SEQ_MASK (GW_ROW_ERASED - 1)
+
 struct gw_row {
     uint64_t committed, generation, touched_ms;
     uint32_t crc;
@@ -23,14 +29,16 @@ struct gw_row_slot {
     size_t device_len;
     uint64_t stream, hash;
     struct gw_row durable, pending;
-    bool touched;  /* by the commit being prepared */
-    bool changed;  /* since the segment was begun: to be merged */
-    uint32_t next; /* in its bucket, index + 1 */
+    bool touched;            /* by the commit being prepared */
+    bool changed;            /* since the segment was begun: to be merged */
+    uint32_t next;           /* in its bucket, index + 1 */
+    uint32_t next_of_device; /* the same among those of devices */
 };
 
 struct gw_rows {
     struct gw_row_slot *slots;
     uint32_t *buckets;
+    uint32_t *devices; /* buckets of devices */
     uint32_t *touched;
     size_t count, capacity, limit, bucket_count, touched_count, touched_capacity;
     struct gw_arena names;
@@ -43,6 +51,9 @@ void gw_rows_clear(struct gw_rows *rows);
 /* NULL: not in the table. A slot is valid until the next gw_rows_add. */
 struct gw_row_slot *gw_rows_find(struct gw_rows *rows, const char *device, size_t device_len,
                                  uint64_t stream);
+/* The device's next row after one of its rows, or its first (after NULL). NULL: no more. */
+struct gw_row_slot *gw_rows_of_device(struct gw_rows *rows, const char *device, size_t device_len,
+                                      const struct gw_row_slot *after);
 /* Adds one that is not there, as known from `meta`. NULL: the limit is reached, or out of memory. */
 struct gw_row_slot *gw_rows_add(struct gw_rows *rows, const char *device, size_t device_len, uint64_t stream,
                                 const struct gw_row *durable);

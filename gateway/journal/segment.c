@@ -79,24 +79,36 @@ void gw_segment_close(struct gw_segment *segment)
     *segment = (struct gw_segment){0};
 }
 
-static size_t rows_bytes(const struct gw_journal_write *write)
+static size_t share(const struct gw_journal_write *write, size_t more)
 {
-    size_t used = (write->lanes[0].stream != 0) + (write->lanes[1].stream != 0);
-    return used * gw_block_row_bytes(strlen(write->device));
+    size_t used = (write->lanes[0].stream != 0) + (write->lanes[1].stream != 0) + more;
+    return used * gw_block_row_bytes(strlen(write->device)) +
+           (write->entry ? gw_block_entry_bytes(write->entry_len) : 0);
 }
 
-static size_t block_share(const struct gw_journal_write *write)
+static size_t block_share(const struct gw_segment_item *item)
 {
-    return rows_bytes(write) + (write->entry ? gw_block_entry_bytes(write->entry_len) : 0);
+    return share(item->write, item->more_count);
 }
 
 size_t gw_segment_item_bytes(const struct gw_journal_write *write)
 {
-    size_t bytes = block_share(write);
+    size_t bytes = share(write, write->names_streams ? GW_SEGMENT_MORE_MAX : 1);
     for (size_t i = 0; i < write->quarantine_count; i++)
         bytes +=
             gw_rejected_bytes(strlen(write->device), write->quarantine[i].sealed_len) + GW_BLOCK_PAGE_BYTES;
     return bytes;
+}
+
+static void put_row(struct gw_block_writer *w, const char *device, uint64_t stream, const struct gw_row *row)
+{
+    gw_block_add_row(w, &(struct gw_block_row){.device = device,
+                                               .device_len = strlen(device),
+                                               .stream = stream,
+                                               .committed = row->committed,
+                                               .generation = row->generation,
+                                               .touched_ms = row->touched_ms,
+                                               .crc = row->crc});
 }
 
 static int put_block(struct gw_segment *segment, MDB_txn *txn, struct gw_segment_tail *tail,
@@ -117,18 +129,11 @@ static int put_block(struct gw_segment *segment, MDB_txn *txn, struct gw_segment
     }
     for (size_t i = 0; i < count; i++) {
         const struct gw_journal_write *write = items[i].write;
-        for (size_t lane = 0; lane < 2; lane++) {
-            const struct gw_row *row = &items[i].rows[lane];
-            if (!row->exists)
-                continue;
-            gw_block_add_row(&w, &(struct gw_block_row){.device = write->device,
-                                                        .device_len = strlen(write->device),
-                                                        .stream = write->lanes[lane].stream,
-                                                        .committed = row->committed,
-                                                        .generation = row->generation,
-                                                        .touched_ms = row->touched_ms,
-                                                        .crc = row->crc});
-        }
+        for (size_t lane = 0; lane < 2; lane++)
+            if (items[i].rows[lane].exists)
+                put_row(&w, write->device, write->lanes[lane].stream, &items[i].rows[lane]);
+        for (size_t k = 0; k < items[i].more_count; k++)
+            put_row(&w, write->device, items[i].more[k].stream, &items[i].more[k].row);
     }
     uint32_t entries = w.entry_count;
     gw_block_close(&w, &(struct gw_block_head){.epoch = tail->epoch,
@@ -177,9 +182,9 @@ static int put_all(struct gw_segment *segment, MDB_txn *txn, struct gw_segment_t
     }
     size_t begin = 0;
     while (begin < count) {
-        size_t bytes = GW_BLOCK_HEADER_BYTES + block_share(items[begin].write), end = begin + 1;
-        while (end < count && bytes + block_share(items[end].write) <= GW_BLOCK_BYTES_MAX)
-            bytes += block_share(items[end++].write);
+        size_t bytes = GW_BLOCK_HEADER_BYTES + block_share(&items[begin]), end = begin + 1;
+        while (end < count && bytes + block_share(&items[end]) <= GW_BLOCK_BYTES_MAX)
+            bytes += block_share(&items[end++]);
         int rc = put_block(segment, txn, tail, items + begin, end - begin, bytes);
         if (rc != 0)
             return rc;

@@ -38,11 +38,20 @@ GW_MUST_CHECK int gw_segment_create(const char *parent, uint64_t first_offset, u
 GW_MUST_CHECK int gw_segment_open(const char *folder, struct gw_segment *out);
 void gw_segment_close(struct gw_segment *segment);
 
-/* One batch that passed compare-and-swap, with the rows it leaves behind (exists false: lane not used). */
+/* One batch that passed compare-and-swap, with the rows it leaves behind: its lanes (exists false: not used), and those
+ * of streams that it closes and of its device. */
+struct gw_segment_row {
+    uint64_t stream;
+    struct gw_row row;
+};
 struct gw_segment_item {
     struct gw_journal_write *write;
     struct gw_row rows[2];
+    const struct gw_segment_row *more;
+    size_t more_count;
 };
+/* The most that one write closes at a time; what is left over is closed by the next connection. */
+#define GW_SEGMENT_MORE_MAX 24u
 
 /* Where the next transaction goes on; gw_segment_append moves it forward if it succeeds. */
 struct gw_segment_tail {

@@ -281,6 +281,30 @@ static bool has_user(const struct gw_validated *valid)
     return false;
 }
 
+/* A stream that ends in an erasure lacks nothing: what it still had was to be forgotten. */
+static void note_start(struct admission *a, const struct trib_wire_batch_item *event,
+                       const struct gw_validated *valid)
+{
+    struct gw_admitted_start start = {0};
+    uint64_t reason = 0;
+    for (uint32_t i = 0; i < valid->field_count; i++) {
+        const struct gw_field_span *span = &valid->fields[i];
+        struct trib_cbor_reader r;
+        trib_cbor_reader_init(&r, event->fields + span->value_at, span->end - span->value_at);
+        uint64_t value = trib_cbor_get_uint(&r);
+        if (r.error)
+            continue;
+        if (span->id == TRIB_FIELD_PREVIOUS)
+            start.previous = value;
+        else if (span->id == TRIB_FIELD_PREVIOUS_NEXT)
+            start.previous_next = value;
+        else if (span->id == TRIB_FIELD_START_REASON)
+            reason = value;
+    }
+    if (reason != TRIB_START_REASON_ERASED)
+        a->out->starts[event->lane] = start;
+}
+
 static enum gw_admit_verdict accept_event(struct admission *a, const struct trib_wire_batch_item *event,
                                           const struct gw_validated *valid)
 {
@@ -299,6 +323,8 @@ static enum gw_admit_verdict accept_event(struct admission *a, const struct trib
                           fields, fields_len);
     a->out->event_count++;
     a->out->undeclared_count += valid->undeclared;
+    if (event->kind == TRIB_EVENT_STREAM_START)
+        note_start(a, event, valid);
     return GW_ADMIT_OK;
 }
 

@@ -39,7 +39,10 @@ struct gw_admitted {
     uint64_t rejected_more;
     uint64_t event_count, duplicate_count, dropped_count, undeclared_count; /* event_count: new and valid */
     uint64_t unaccounted_count; /* part of dropped_count: the device itself does not know what or why */
-    uint64_t credit_events;     /* all events in the batch, whatever became of them */
+    struct gw_admitted_start {
+        uint64_t previous, previous_next; /* of a new stream.start; previous 0: none */
+    } starts[TRIB_LANE_COUNT];
+    uint64_t credit_events; /* all events in the batch, whatever became of them */
 };
 
 enum gw_admit_verdict {

@@ -146,7 +146,7 @@ static int bye(struct text *t, const uint8_t *data, size_t len)
 {
     static const char *const reasons[] = {NULL,          "draining",  "replaced", "credit",
                                           "protocol",    "too_large", "version",  "blocked",
-                                          "unavailable", "timeout",   "auth"};
+                                          "unavailable", "timeout",   "auth",     "erased"};
     struct trib_wire_bye m;
 
     if (trib_wire_bye_decode(data, len, &m))

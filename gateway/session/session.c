@@ -8,9 +8,6 @@
 #include "observe/metrics.h"
 #include "session/json_codec.h"
 
-/* A seq beyond this is nonsense from a broken device; sums of it cannot overflow. */
-#define SEQ_MAX ((uint64_t)1 << 62)
-
 /* What a batch of one event has around it, with room to spare: less credit than this and an event is of no use. */
 #define BATCH_OVERHEAD 1024
 
@@ -73,6 +70,18 @@ struct gw_session_stream *gw_session_find(struct gw_session *session, uint64_t s
     return NULL;
 }
 
+/* A stream that was closed, or is older than the device's erasure. What waits in it goes on in a new one: a committed seq
+ * that the device never had makes it do that, as after any roll-back. */
+static bool is_closed(const struct gw_session *session, const struct gw_journal_stream *row)
+{
+#ifdef GW_MUTANT_NO_GENERATION
+    (void)session;
+    return row->closed;
+#else
+    return row->closed || (row->committed > 0 && row->generation < session->device_generation);
+#endif
+}
+
 int gw_session_add(struct gw_session *session, uint64_t stream, struct gw_session_stream **out,
                    struct gw_journal_stream *out_row)
 {
@@ -84,6 +93,8 @@ int gw_session_add(struct gw_session *session, uint64_t stream, struct gw_sessio
     int result = session->edge->stream_get(session->context, session->device, stream, &row);
     if (result != GW_OK && result != GW_ENOTFOUND)
         return result;
+    if (is_closed(session, &row))
+        return GW_ESTALE;
     struct gw_session_stream *added = &session->streams[session->stream_count++];
     *added =
         (struct gw_session_stream){.stream = stream, .committed = row.committed, .queued = row.committed};
@@ -104,7 +115,7 @@ static bool take_streams(struct gw_session *session, const struct trib_wire_hell
     for (size_t i = 0; i < hello->stream_count; i++) {
         const struct trib_wire_hello_stream *named = &hello->streams[i];
         if (named->stream == 0 || named->lane >= TRIB_LANE_COUNT || named->next_seq == 0 ||
-            named->next_seq > SEQ_MAX || named->acked_seq > SEQ_MAX ||
+            named->next_seq > SESSION_SEQ_MAX || named->acked_seq > SESSION_SEQ_MAX ||
             gw_session_find(session, named->stream))
             return false;
         session->streams[session->stream_count++] = (struct gw_session_stream){
@@ -120,7 +131,7 @@ static bool take_streams(struct gw_session *session, const struct trib_wire_hell
 static uint64_t base_of(struct gw_session *session, struct gw_session_stream *stream,
                         const struct gw_journal_stream *row)
 {
-    if (row->committed >= stream->next_seq || row->generation > session->device_generation) {
+    if (row->committed >= stream->next_seq) {
         gw_metric_add(GW_METRIC_ROLLBACKS, 1);
         gw_log(GW_LOG_WARNING, "session.rollback",
                "the device is behind what it sent before (restored, cloned or lost flash); it should start a "
@@ -149,12 +160,15 @@ static int look_up_streams(struct gw_session *session, struct trib_wire_welcome 
         int result = session->edge->stream_get(session->context, session->device, stream->stream, &row);
         if (result != GW_OK && result != GW_ENOTFOUND)
             return result;
-        stream->committed = stream->queued = base_of(session, stream, &row);
+        stream->closed = is_closed(session, &row);
+        stream->committed = stream->queued =
+            stream->closed ? SESSION_SEQ_MAX : base_of(session, stream, &row);
         welcome->streams[i] =
             (struct trib_wire_stream_state){.stream = stream->stream,
                                             .committed = stream->committed,
                                             .crc = stream->committed == row.committed ? row.crc : 0};
     }
+    session->named_due = true;
     welcome->stream_count = session->stream_count;
     return GW_OK;
 }
@@ -171,6 +185,26 @@ static bool grant_window(struct gw_session *session)
     return session->reserved_bytes != 0;
 }
 
+/* False: the device has erased since its journal was as HELLO says, and nothing of that may be taken. */
+static bool check_generation(struct gw_session *session)
+{
+    struct gw_journal_stream row = {0};
+    int result = session->edge->stream_get(session->context, session->device, GW_JOURNAL_DEVICE_ROW, &row);
+    if (result != GW_OK && result != GW_ENOTFOUND) {
+        gw_session_bye(session, TRIB_BYE_UNAVAILABLE, SESSION_RETRY_UNAVAILABLE_MS,
+                       "the journal cannot be read now");
+        return false;
+    }
+#ifndef GW_MUTANT_NO_GENERATION
+    if (session->device_generation < row.generation) {
+        gw_session_bye(session, TRIB_BYE_ERASED, 0,
+                       "this device was erased after its journal was as it is now: erase it again");
+        return false;
+    }
+#endif
+    return true;
+}
+
 static void welcome(struct gw_session *session)
 {
     const struct gw_session_rules *rules = session->rules;
@@ -180,6 +214,8 @@ static void welcome(struct gw_session *session)
         .max_message_bytes = rules->message_bytes,
         .max_event_bytes = rules->event_bytes,
         .keepalive_ms = rules->keepalive_ms};
+    if (!check_generation(session))
+        return;
     if (look_up_streams(session, &message) != GW_OK) {
         gw_session_bye(session, TRIB_BYE_UNAVAILABLE, SESSION_RETRY_UNAVAILABLE_MS,
                        "the journal cannot be read now");

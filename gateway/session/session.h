@@ -81,6 +81,7 @@ struct gw_session_stream {
     uint64_t committed;           /* durable: what an ACK says */
     uint64_t queued;              /* committed, or on its way: what the next batch must follow */
     uint64_t next_seq, acked_seq; /* from HELLO */
+    bool closed;                  /* named, and closed before: the device is to move on from it */
     bool adopt; /* another gateway acked up to `committed`; told to the journal with the first batch */
     bool ack_due;
 };
@@ -92,6 +93,7 @@ struct gw_session {
     enum gw_session_state state;
     bool text; /* tributary.v1.json */
     bool ack_due;
+    bool named_due;       /* the next batch tells the journal which streams live */
     bool acked_elsewhere; /* HELLO names another gateway or epoch as the one that acked */
     char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
     struct gw_registry_seat seat; /* entry NULL until HELLO */

@@ -85,11 +85,13 @@ static bool find_lanes(struct gw_session *session, const struct trib_wire_positi
         if (lanes[lane].stream == 0)
             continue;
         out_streams[lane] = gw_session_find(session, lanes[lane].stream);
-        if (out_streams[lane])
-            continue;
         struct gw_journal_stream row;
-        int result = gw_session_add(session, lanes[lane].stream, &out_streams[lane], &row);
-        if (result == GW_EFULL)
+        int result = out_streams[lane]
+                         ? (out_streams[lane]->closed ? GW_ESTALE : GW_OK)
+                         : gw_session_add(session, lanes[lane].stream, &out_streams[lane], &row);
+        if (result == GW_ESTALE)
+            gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, "a batch for a stream that is closed");
+        else if (result == GW_EFULL)
             gw_session_bye(session, TRIB_BYE_PROTOCOL, 0, "more than 8 live streams");
         else if (result != GW_OK)
             gw_session_bye(session, TRIB_BYE_UNAVAILABLE, SESSION_RETRY_UNAVAILABLE_MS,
@@ -173,6 +175,31 @@ static void bound_quarantine(const struct gw_session *session, struct gw_journal
     }
 }
 
+/* A lane's new stream says where the one before ended: what that one still lacks now never comes. */
+static void count_remainders(struct gw_session *session, struct gw_admitted *admitted)
+{
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        const struct gw_admitted_start *start = &admitted->starts[lane];
+        const struct gw_session_stream *live = gw_session_find(session, start->previous);
+        struct gw_journal_stream row = {0};
+        if (start->previous == 0 || start->previous_next > SESSION_SEQ_MAX)
+            continue;
+        if (!live &&
+            (session->edge->stream_get(session->context, session->device, start->previous, &row) != 0 ||
+             row.erased))
+            continue; /* not known here: another gateway's, or long ago */
+        uint64_t have = live && !live->closed ? live->queued : row.committed;
+        if (start->previous_next <= have + 1 || (live && live->closed))
+            continue;
+        uint64_t lacking = start->previous_next - 1 - have;
+        admitted->unaccounted_count += lacking;
+        gw_log(GW_LOG_ERROR, "session.unaccounted",
+               "a stream has ended before all of it came, and its device has no more of it",
+               GW_TEXT("device", session->device), GW_HEX("stream", start->previous),
+               GW_UINT("events", lacking));
+    }
+}
+
 static void queue(struct gw_session *session, struct gw_session_batch *batch,
                   struct gw_session_stream *const streams[TRIB_LANE_COUNT])
 {
@@ -180,6 +207,13 @@ static void queue(struct gw_session *session, struct gw_session_batch *batch,
     write->device = gw_registry_device(session->seat.entry);
     write->generation = session->device_generation;
     bound_quarantine(session, write);
+    count_remainders(session, &batch->admitted);
+    if (session->named_due) {
+        session->named_due = false;
+        write->names_streams = true;
+        for (size_t i = 0; i < session->stream_count; i++)
+            write->named[write->named_count++] = session->streams[i].stream;
+    }
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
         if (!streams[lane] || write->lanes[lane].stream == 0)
             continue;

@@ -9,6 +9,9 @@
 /* The same as JSON. */
 #define SESSION_SEND_TEXT_MAX 16384
 
+/* A seq beyond this is nonsense from a broken device; sums of it cannot overflow. What WELCOME says of a closed stream. */
+#define SESSION_SEQ_MAX (((uint64_t)1 << 62) - 1)
+
 /* How long a device should stay away when the gateway cannot store. */
 #define SESSION_RETRY_UNAVAILABLE_MS 5000
 
@@ -17,7 +20,8 @@ void gw_session_send(struct gw_session *session, const uint8_t *message, size_t 
 
 /* The session's state of a stream, or NULL. */
 struct gw_session_stream *gw_session_find(struct gw_session *session, uint64_t stream);
-/* Looks the stream up in the journal and adds it. GW_EFULL: eight are live; GW_EIO; GW_EINVALID: stream 0. */
+/* Looks the stream up in the journal and adds it. GW_EFULL: eight are live; GW_EIO; GW_EINVALID: stream 0; GW_ESTALE: it
+ * is closed. */
 GW_MUST_CHECK int gw_session_add(struct gw_session *session, uint64_t stream, struct gw_session_stream **out,
                                  struct gw_journal_stream *out_row);
 

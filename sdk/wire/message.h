@@ -99,6 +99,7 @@ enum trib_bye {
     TRIB_BYE_UNAVAILABLE = 8, /* the gateway cannot store now (full, error) */
     TRIB_BYE_TIMEOUT = 9,     /* no HELLO in time, or silence */
     TRIB_BYE_AUTH = 10,       /* fatal: HELLO's device is not the one of the credentials */
+    TRIB_BYE_ERASED = 11,     /* fatal: this journal is from before the device's erasure; erase it */
 };
 
 enum trib_time_quality {

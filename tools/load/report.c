@@ -14,7 +14,7 @@ static const char *const violation_names[LOAD_VIOLATIONS] = {
 
 static const char *const bye_names[16] = {"other",       "draining",  "replaced", "credit",
                                           "protocol",    "too_large", "version",  "blocked",
-                                          "unavailable", "timeout",   "auth"};
+                                          "unavailable", "timeout",   "auth",     "erased"};
 
 const char *load_violation_name(enum load_violation kind)
 {

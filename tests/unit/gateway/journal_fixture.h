@@ -84,6 +84,7 @@ static inline void abandon_journal(struct fixture *f)
     free(j->parts);
     free(j->items);
     gw_rows_free(&j->rows);
+    gw_arena_free(&j->more_rows);
     gw_meta_close(j->meta);
     close(j->lock_fd);
     free(j->folder);

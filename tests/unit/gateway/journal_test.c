@@ -54,6 +54,7 @@ static void test_row_carries_crc_and_generation(void **state)
     }
     /* A lane without news keeps the CRC of the event that is the newest one. */
     make_batch(&b, "tv-1", 1, 7, 7, 100);
+    b.write.generation = 4;
     b.write.lanes[0].last_crc = 0;
     b.write.lanes[1] = (struct gw_journal_lane){.stream = 2, .expected = 0, .last_seq = 3, .last_crc = 9};
     assert_int_equal(commit_one(f, &b), 0);
