@@ -151,7 +151,7 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
         rc = begin_streams(client, found);
     if (rc < 0)
         return rc;
-    trib_client_budget(client);
+    trib_client_end_lost_sessions(client);
     start_uplink(client);
     return 0;
 }
@@ -246,6 +246,8 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
         *out_next_ms = next;
         return 0;
     }
+    if (client->ends_due)
+        trib_client_end_lost_sessions(client);
     trib_client_tick_sessions(client, now, &next);
     int rc = journal(client, now, &next);
     note_pending(client, now, &next);

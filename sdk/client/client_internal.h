@@ -71,6 +71,12 @@ void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor
 TRIB_MUST_CHECK int trib_client_user(const struct trib_client *client, const char *user,
                                      char hashed[TRIB_USER_HASH_BYTES], struct trib_part *out);
 
+/* --- power_loss.c --- */
+
+/* Records session.end for each session that the power cut left open. client->ends_due: some wait for room; until then no
+ * other vital event is taken, so that what is left is theirs. */
+void trib_client_end_lost_sessions(struct trib_client *client);
+
 /* --- source.c, batch.c --- */
 
 /* The lane sent something, or (progress) heard of what it sent: keeps unacked_since_ms true. */

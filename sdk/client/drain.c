@@ -4,6 +4,7 @@
 #include "client/client_internal.h"
 
 #define ATTEMPTS 4
+#define START_RECORDS 64u   /* of a context without its texts and the session.start behind it, at most */
 #define SECTOR_RESERVE 320u /* of a fresh sector, for what the journal itself writes */
 
 void trib_client_budget(struct trib_client *client)
@@ -34,6 +35,10 @@ static int put_staged(struct trib_client *client, struct trib_ring_writer *w, co
     uint32_t bytes = head->bytes - (uint32_t)sizeof *head;
     if (head->kind == TRIB_STAGED_CONTEXT) {
         const char *content = (const char *)payload + 1;
+        uint32_t end = trib_format_area_end(w->ring->storage);
+        /* A context and its session.start stay together, so that a power cut between them can be told: power_loss.c. */
+        if (w->offset + bytes + START_RECORDS > end && w->ring->storage == &client->config->storage[0])
+            return TRIB_ESPACE;
         return trib_ring_put_context(w, head->ref, client->session_seed + head->ref, content, payload[0],
                                      content + payload[0], bytes - 1 - payload[0]);
     }

@@ -4,6 +4,8 @@
 
 /* An event's record in a ring costs at most this much more than its fields: see journal/format.h. */
 #define RECORD_COST 24u
+/* What the end of a session takes of its lane, but for rare totals. */
+#define END_COST 96u
 /* A batch with one event and nothing else: heads, base, context, anchors. */
 #define BATCH_COST 560u
 
@@ -44,8 +46,9 @@ bool trib_stage_has_room(const struct trib_client *client, size_t vital_bytes, s
 {
     const struct trib_staging *s = &client->staging;
     size_t bytes = vital_bytes + (records + 1) * sizeof(struct trib_staged) + ends(client);
-    return s->capacity - s->head >= bytes &&
-           s->vital_cost + records * vital_cost(client, 0) + vital_bytes <= client->vital_budget;
+    size_t cost = s->vital_cost + records * vital_cost(client, 0) + vital_bytes;
+    return s->capacity - s->head >= bytes && !client->ends_due &&
+           cost + (client->session_count + 1) * END_COST <= client->vital_budget;
 }
 
 int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane lane, uint32_t ref,
@@ -62,7 +65,9 @@ int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane l
         payload + BATCH_COST > client->config->transmit_bytes)
         return TRIB_ESPACE;
     uint32_t cost = lane == TRIB_LANE_VITAL ? vital_cost(client, (uint32_t)payload) : 0;
-    if (cost > 0 && s->vital_cost + cost > client->vital_budget) {
+    /* What is left of the lane belongs to the ends of open sessions, also of those of the boot before. */
+    uint32_t kept = type == TRIB_EVENT_SESSION_END ? 0 : client->session_count * END_COST;
+    if (cost > 0 && (client->ends_due || s->vital_cost + cost + kept > client->vital_budget)) {
         client->refused++;
         return TRIB_EFULL;
     }

@@ -85,6 +85,8 @@ struct trib_ring_writer {
     uint8_t chunk[TRIB_FORMAT_UNIT_MAX];
 };
 
+struct trib_ring_record;
+
 /* Every begin is followed by a commit. */
 void trib_ring_begin(struct trib_ring_writer *w, struct trib_ring *r);
 /* Each returns TRIB_ESPACE if the record does not fit in the sector: commit, open the next one, begin again; and
@@ -93,6 +95,8 @@ int trib_ring_put_event(struct trib_ring_writer *w, unsigned type, uint32_t ref,
                         uint32_t ord, const uint8_t *fields, uint32_t length);
 int trib_ring_put_context(struct trib_ring_writer *w, uint32_t ref, uint64_t session, const char *content,
                           uint32_t content_len, const char *user, uint32_t user_len);
+/* The same context once more: a record that was read from this ring. */
+int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record *from);
 int trib_ring_put_end(struct trib_ring_writer *w, uint32_t ref);
 int trib_ring_put_drop(struct trib_ring_writer *w, uint64_t count, unsigned drop_class, unsigned reason);
 int trib_ring_put_base(struct trib_ring_writer *w); /* at a group's start, on what needs no other record */

@@ -368,7 +368,7 @@ TRIB_OWN_FRAME static bool closed_later(const struct trib_storage *s, struct tri
     return false;
 }
 
-TRIB_OWN_FRAME static int copy_record(struct trib_ring_writer *w, const struct trib_ring_record *from)
+int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record *from)
 {
     const struct trib_storage *s = w->ring->storage;
     uint8_t piece[32];
@@ -417,7 +417,7 @@ int trib_ring_copy_contexts(struct trib_ring *r, uint32_t sector, uint32_t seed)
         if (record.kind != TRIB_RECORD_CONTEXT || c.boot != r->boot)
             continue;
         uint32_t address = record.address - prefix_bytes(record.bytes);
-        if (!closed_later(s, c, address, c.boot) && copy_record(&w, &record) != 0)
+        if (!closed_later(s, c, address, c.boot) && trib_ring_put_copy(&w, &record) != 0)
             break;
     }
     int rc = trib_ring_commit(&w);

@@ -28,7 +28,7 @@ struct fake_event {
     uint8_t type, lane;
     char content[40];
     char user[40];
-    uint8_t fields[96];
+    uint8_t fields[192];
     size_t fields_len;
 };
 
@@ -229,6 +229,7 @@ static inline void fake_take(struct fake_gateway *g, const struct trib_wire_batc
     }
     assert_true(g->event_count < FAKE_EVENTS_MAX);
     struct fake_event *e = &g->events[g->event_count++];
+    memset(e, 0, sizeof *e); /* a test that puts a gateway back leaves old ones there */
     const struct trib_wire_context *c = &contexts[item->context];
     e->stream = s->id;
     e->seq = item->seq;

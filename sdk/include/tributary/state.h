@@ -198,7 +198,8 @@ struct trib_client {
     uint8_t state;  /* enum trib_state, as last told */
     bool state_due; /* anchors, gateway or item version are to be journaled */
     bool retry_drain;
-    bool hurry; /* a flush is under way: nothing lingers */
+    bool ends_due; /* sessions that a power cut left open wait for room for their end */
+    bool hurry;    /* a flush is under way: nothing lingers */
     bool shut;
 };
 
