@@ -7,11 +7,40 @@
 
 #include <cmocka.h>
 
+/* --- versions to come --- */
+
+static const uint8_t unknown_message[] = {0x82, 0x18, 0x4d, 0xa1, 0x01, 0x63, 'n', 'e', 'w'};
+
+/* [type, {...}] becomes [type, {60: [1, true], ...}, {"x": null}]. The map's pairs are few, so its head is a byte. */
+static size_t make_newer(const uint8_t *message, size_t len, uint8_t *out)
+{
+    static const uint8_t pair[] = {0x18, 60, 0x82, 0x01, 0xf5}, element[] = {0xa1, 0x61, 'x', 0xf6};
+    uint64_t type;
+    size_t body;
+    assert_int_equal(trib_wire_open(message, len, &type, &body), 0);
+    assert_true(message[0] == 0x82 && (message[body] & 0xe0) == 0xa0 && (message[body] & 0x1f) < 23);
+    memcpy(out, message, body + 1);
+    out[0]++;
+    out[body]++;
+    memcpy(out + body + 1, pair, sizeof pair);
+    memcpy(out + body + 1 + sizeof pair, message + body + 1, len - body - 1);
+    memcpy(out + len + sizeof pair, element, sizeof element);
+    return len + sizeof pair + sizeof element;
+}
+
 /* --- the edge --- */
 
 static void edge_send(void *context, const uint8_t *message, size_t len)
 {
     struct fake_connection *c = context;
+    if (c->gateway->tap)
+        c->gateway->tap(c->gateway->tap_context, false, message, len);
+    uint8_t other[32768];
+    if (c->gateway->newer) {
+        fake_link_send(c->link, unknown_message, sizeof unknown_message);
+        len = make_newer(message, len, other);
+        message = other;
+    }
     fake_link_send(c->link, message, len);
 }
 
@@ -218,6 +247,20 @@ static bool swallow(struct fake_gateway *gateway, const uint8_t *message, size_t
     return true;
 }
 
+void fake_gateway_receive(struct fake_connection *c, const uint8_t *message, size_t len)
+{
+    if (c->gateway->tap)
+        c->gateway->tap(c->gateway->tap_context, true, message, len);
+    uint8_t other[32768];
+    if (c->gateway->newer) {
+        if (c->session.state != GW_SESSION_HELLO) /* nothing may come before HELLO */
+            gw_session_receive(&c->session, unknown_message, sizeof unknown_message, c->gateway->now_ms);
+        len = make_newer(message, len, other);
+        message = other;
+    }
+    gw_session_receive(&c->session, message, len, c->gateway->now_ms);
+}
+
 static void serve(struct fake_connection *c)
 {
     struct fake_gateway *gateway = c->gateway;
@@ -241,7 +284,7 @@ static void serve(struct fake_connection *c)
         }
         if (swallow(gateway, message, len))
             continue;
-        gw_session_receive(&c->session, message, len, gateway->now_ms);
+        fake_gateway_receive(c, message, len);
     }
     gw_session_tick(&c->session, gateway->now_ms);
     if (c->closing && c->link->down.end == 0) { /* BYE was read */

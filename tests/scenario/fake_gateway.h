@@ -36,12 +36,19 @@ struct fake_gateway {
     struct gw_session_batch *queue_head, **queue_tail;
     uint64_t next_id;
     uint64_t restarts, commits, swallowed;
+    /* Optional: sees each message of a session. up: from the device. */
+    void (*tap)(void *context, bool up, const uint8_t *message, size_t len);
+    void *tap_context;
+    /* Makes every message, both ways, what a later version might send: a key, an element and a message type more. */
+    bool newer;
     bool swallows; /* loses a BATCH now and then, so that the next one leaves a hole */
 };
 
 void fake_gateway_start(struct fake_gateway *gateway, const char *folder, struct fake_random *random);
 /* The device behind a link; its credentials say `device`. */
 void fake_gateway_attach(struct fake_gateway *gateway, struct fake_link *link, const char *device);
+/* A whole message from the device of a connection, past its link. */
+void fake_gateway_receive(struct fake_connection *connection, const uint8_t *message, size_t len);
 /* One step: reads what has come, ticks, and sometimes commits what is queued. */
 void fake_gateway_step(struct fake_gateway *gateway);
 void fake_gateway_restart(struct fake_gateway *gateway);
