@@ -1,99 +1,93 @@
+/*
+ * Copy this folder and fill in. As it stands each function returns an error, so that a piece that you have not written
+ * shows itself at once and never as silent loss; delete one, and the linker names it.
+ */
 #include "port.h"
 
-#include "wire/error.h"
-
 /*
- * --- Storage: one lane of the device journal. Each lane has a struct of its own. ---
+ * --- Storage: one lane of the device journal ---
  *
  * Sectors are erased whole and programmed in units; addresses are bytes from the lane's start. Erased bytes read 0xFF,
- * and each is programmed at most once between two erasures. Calls may block for the medium's own time. Only the thread
- * that polls calls them.
+ * and each is programmed at most once between two erasures. Calls may block for the medium's own time, never for ever.
+ * Only the thread that polls calls them. For NOR flash ports/nor has all of this but the transfer.
  */
 
-/* Copies length bytes from address. Any address and length within the lane. 0, or TRIB_EIO. */
-static int storage_read(void *context, uint32_t address, void *out_buffer, uint32_t length)
+/* The erase unit: 256 to 131072; sectors: at least 3; the program unit: 1, 2, 4, 8, 16, 32 or 256. As it stands trib_init
+ * refuses the geometry. Also the place to set port->lane[lane] at, before it is handed out. */
+void trib_port_storage_geometry(struct trib_port *port, enum trib_lane lane, uint32_t *out_sector_bytes,
+                                uint32_t *out_sector_count, uint32_t *out_program_bytes)
 {
-    (void)context, (void)address, (void)out_buffer, (void)length;
+    (void)port, (void)lane;
+    *out_sector_bytes = 4096;
+    *out_sector_count = 0;
+    *out_program_bytes = 1;
+}
+
+/* Copies length bytes from address. Any address and length within the lane; outside: TRIB_EIO. 0, or TRIB_EIO. */
+int trib_port_storage_read(void *lane, uint32_t address, void *out_buffer, uint32_t length)
+{
+    (void)lane, (void)address, (void)out_buffer, (void)length;
     return TRIB_EIO;
 }
 
-/* Programs erased bytes; address and length are multiples of program_bytes. After a power cut in the middle the bytes
- * may read as anything. 0, or TRIB_EIO. */
-static int storage_program(void *context, uint32_t address, const void *data, uint32_t length)
+/* Programs erased bytes; address and length are multiples of the unit, in one sector. After a power cut in the middle the
+ * bytes may read as anything. 0, or TRIB_EIO. */
+int trib_port_storage_program(void *lane, uint32_t address, const void *data, uint32_t length)
 {
-    (void)context, (void)address, (void)data, (void)length;
+    (void)lane, (void)address, (void)data, (void)length;
     return TRIB_EIO;
 }
 
-/* Erases sector 0 to sector_count - 1: all its bytes read 0xFF afterwards. 0, or TRIB_EIO. */
-static int storage_erase(void *context, uint32_t sector)
+/* Erases sector 0 to count - 1: all its bytes read 0xFF afterwards. 0, or TRIB_EIO. */
+int trib_port_storage_erase(void *lane, uint32_t sector)
 {
-    (void)context, (void)sector;
+    (void)lane, (void)sector;
     return TRIB_EIO;
 }
 
 /* Returns 0 only when all that was programmed and erased survives a power cut. On raw flash that is at once; on a file
  * it is fdatasync; on a card it may be more than its driver says. 0, or TRIB_EIO. */
-static int storage_sync(void *context)
+int trib_port_storage_sync(void *lane)
 {
-    (void)context;
+    (void)lane;
     return TRIB_EIO;
 }
 
-struct trib_storage my_storage(struct my_port *port)
-{
-    return (struct trib_storage){
-        .context = port,
-        .sector_bytes = 4096, /* the erase unit: 256 to 131072 */
-        .sector_count = 0,    /* at least 3; as it stands trib_init refuses it */
-        .program_bytes = 1,   /* the program unit: a power of two, 1 to 32, or 256 */
-        .read = storage_read,
-        .program = storage_program,
-        .erase = storage_erase,
-        .sync = storage_sync,
-    };
-}
-
 /*
- * --- Net: a byte stream. Put ports/mbedtls, or your modem's TLS, on top. ---
+ * --- Net: a byte stream. Put ports/mbedtls, or your modem's TLS, on top, and config.net is that. ---
  *
  * Nothing here blocks (a TLS handshake step may take as long as its arithmetic). Zero is never returned by send or
- * receive. The check in tests/conformance/net_contract_test.c says the same in code.
+ * receive; a length or capacity of 0 is TRIB_EINVAL.
  */
 
 /* Begins or goes on. 0: connected (and stays 0). TRIB_EAGAIN: call again. TRIB_EIO, TRIB_ETLS, TRIB_ECERTIFICATE: it
  * failed; close follows. host stays valid until close; looking it up must not block either. */
-static int net_connect(void *context, const char *host, uint16_t port)
+int trib_port_net_connect(void *port, const char *host, uint16_t number)
 {
-    (void)context, (void)host, (void)port;
+    (void)port, (void)host, (void)number;
     return TRIB_EIO;
 }
 
 /* The number of bytes taken, at least 1; fewer than asked is normal. TRIB_EAGAIN: none can be taken now; the same bytes
- * are offered again. TRIB_ECLOSED, TRIB_EIO. Must not raise a signal. */
-static int net_send(void *context, const uint8_t *data, size_t length)
+ * are offered again. TRIB_ECLOSED, also when not connected; TRIB_EIO. Must not raise a signal. */
+int trib_port_net_send(void *port, const uint8_t *data, size_t length)
 {
-    (void)context, (void)data, (void)length;
+    (void)port, (void)data, (void)length;
     return TRIB_EIO;
 }
 
 /* The number of bytes stored, at least 1. TRIB_EAGAIN: none are there. TRIB_ECLOSED at the end, and ever after.
  * TRIB_EIO. */
-static int net_receive(void *context, uint8_t *out_buffer, size_t capacity)
+int trib_port_net_receive(void *port, uint8_t *out_buffer, size_t capacity)
 {
-    (void)context, (void)out_buffer, (void)capacity;
+    (void)port, (void)out_buffer, (void)capacity;
     return TRIB_EIO;
 }
 
 /* At once, at any moment, any number of times; connect may follow. */
-static void net_close(void *context)
+void trib_port_net_close(void *port)
 {
-    (void)context;
-}
-
-struct trib_net my_net(struct my_port *port)
-{
-    return (struct trib_net){port, net_connect, net_send, net_receive, net_close};
+    (void)port;
 }
 
 /*
@@ -103,15 +97,10 @@ struct trib_net my_net(struct my_port *port)
  * time the device sleeps: watch times and keep-alive rest on it. It may be called from any thread that records.
  * It has no way to report an error: zero for ever is what a missing clock looks like.
  */
-static uint64_t clock_mono_ms(void *context)
+uint64_t trib_port_clock_mono_ms(void *port)
 {
-    (void)context;
+    (void)port;
     return 0;
-}
-
-struct trib_clock my_clock(struct my_port *port)
-{
-    return (struct trib_clock){port, clock_mono_ms};
 }
 
 /*
@@ -120,15 +109,10 @@ struct trib_clock my_clock(struct my_port *port)
  * Fills the buffer from a cryptographic source: a hardware generator, or a DRBG seeded by one. TLS keys, websocket masks,
  * stream ids and the spread of reconnects rest on it. There is no weak default: return TRIB_EIO rather than guess.
  */
-static int entropy_fill(void *context, uint8_t *out_buffer, size_t length)
+int trib_port_entropy_fill(void *port, uint8_t *out_buffer, size_t length)
 {
-    (void)context, (void)out_buffer, (void)length;
+    (void)port, (void)out_buffer, (void)length;
     return TRIB_EIO;
-}
-
-struct trib_entropy my_entropy(struct my_port *port)
-{
-    return (struct trib_entropy){port, entropy_fill};
 }
 
 /*
@@ -137,32 +121,37 @@ struct trib_entropy my_entropy(struct my_port *port)
  * Fills the 32 bytes. Called by whoever records, also by several threads at once: no state, no waiting. 0; or TRIB_EIO,
  * and then the recording call fails with it.
  */
-static int digest_sha256(void *context, const void *data, size_t length, uint8_t out[32])
+int trib_port_digest_sha256(void *port, const void *data, size_t length, uint8_t out[32])
 {
-    (void)context, (void)data, (void)length, (void)out;
+    (void)port, (void)data, (void)length, (void)out;
     return TRIB_EIO;
 }
 
-struct trib_digest my_digest(struct my_port *port)
-{
-    return (struct trib_digest){port, digest_sha256};
-}
-
 /*
- * --- Lock: only if more than one thread records ---
+ * --- Lock: only if more than one thread records; else take it out of assemble.c ---
  *
- * Guards the staging buffer for microseconds, never across a call of a port. Leave the struct empty in a
- * single-threaded app: a lock that does nothing is worse than none, which this template gives.
+ * Guards the staging buffer for microseconds, never across a call of a port. Give it priority inheritance. As it stands
+ * it keeps nobody out, which the conformance suite notices.
  */
-struct trib_lock my_lock(struct my_port *port)
+void trib_port_lock_lock(void *port)
 {
     (void)port;
-    return (struct trib_lock){0};
 }
 
-/* --- Log: optional; one line without its end, valid during the call only. --- */
-struct trib_log my_log(struct my_port *port)
+void trib_port_lock_unlock(void *port)
 {
     (void)port;
-    return (struct trib_log){0};
+}
+
+/* --- Wait: trib_flush sleeps here until the net can go on or the time is over; 20 ms at most if you cannot see the net.
+ * As it stands a flush polls without a pause. --- */
+void trib_port_wait_wait(void *port, uint32_t timeout_ms)
+{
+    (void)port, (void)timeout_ms;
+}
+
+/* --- Log: one line without its end, valid during the call only. --- */
+void trib_port_log_write(void *port, enum trib_log_level level, const char *text)
+{
+    (void)port, (void)level, (void)text;
 }

@@ -26,7 +26,7 @@ extern "C" {
  * Non-volatile storage for one lane: sectors that are erased whole and programmed in units. Addresses are bytes from
  * the lane's start; the SDK stays inside the lane, and a port refuses (TRIB_EIO) what is not.
  *   read     any address and length, 0 included. 0: all of out_buffer is filled. Erased bytes read 0xFF.
- *   program  address and length are multiples of program_bytes; may span sectors. Each unit is programmed at most once
+ *   program  address and length are multiples of program_bytes, within one sector. Each unit is programmed at most once
  *            between two erases. 0: taken, and reads give it from now on; durable only after sync.
  *   erase    0 to sector_count - 1. 0: all its bytes read 0xFF.
  *   sync     0: all that was programmed and erased before survives a power cut.
