@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tributary)
 set(package_targets)
-foreach(pair wire:tributary_wire tributary:tributary posix:tributary_posix mbedtls:tributary_mbedtls nor:tributary_nor
+foreach(pair wire:tributary_wire tributary:tributary posix:tributary_posix mbedtls:tributary_mbedtls nor:tributary_nor proxy:tributary_proxy
              conformance:tributary_conformance)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 short)
@@ -31,6 +31,7 @@ file(GLOB posix_headers CONFIGURE_DEPENDS ports/posix/*.h)
 list(FILTER posix_headers EXCLUDE REGEX "/resolve\\.h$")
 install(FILES ${posix_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tributary/posix COMPONENT sdk)
 install(FILES ports/nor/nor.h ports/nor/spi_nor.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tributary/nor COMPONENT sdk)
+install(FILES ports/proxy/net_proxy.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tributary/proxy COMPONENT sdk)
 install(FILES ports/conformance/conformance.h ports/conformance/peer.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tributary/conformance COMPONENT sdk)
 install(TARGETS tributary-conformance-peer RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT sdk)

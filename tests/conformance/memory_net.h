@@ -36,6 +36,7 @@ struct memory_net {
     uint64_t now_ms, slow_until_ms;
     unsigned steps; /* of connect */
     bool connected, ended;
+    bool proxy, tunnel; /* proxy: a CONNECT comes first on each connection; tunnel: it was answered */
     char command;
     uint32_t counted, sends;
     bool pattern;
@@ -88,6 +89,13 @@ static inline void memory_slow_byte(struct memory_net *m, uint8_t byte)
 static inline void memory_peer(struct memory_net *m)
 {
     size_t at = 0;
+    if (m->proxy && !m->tunnel) {
+        if (m->out_length < 4 || memcmp(m->out + m->out_length - 4, "\r\n\r\n", 4) != 0)
+            return;
+        m->tunnel = true;
+        m->out_length = 0;
+        memory_answer(m, "HTTP/1.1 200 OK\r\n\r\n", 19);
+    }
     if (m->command == 0 && m->out_length > 0) {
         m->command = (char)m->out[at++];
         m->counted = 0;
@@ -168,7 +176,7 @@ static inline int memory_receive(void *context, uint8_t *out, size_t capacity)
 static inline void memory_close(void *context)
 {
     struct memory_net *m = context;
-    m->connected = m->ended = false;
+    m->connected = m->ended = m->tunnel = false;
     m->steps = 0;
     m->command = 0;
     m->out_length = 0;

@@ -128,6 +128,11 @@ static void test_a_part_that_stays_busy_is_given_up_in_time(void **state)
     b.chip.program_us = 1000000;
     assert_int_equal(b.storage.program(b.storage.context, 0, unit, 1), TRIB_EIO);
     assert_in_range(b.chip.now_us - from, 3000, 3000 + 2000);
+    assert_int_equal(b.storage.program(b.storage.context, 1, unit, 1), TRIB_EIO); /* still at the first one */
+    b.chip.program_us = 700;
+    b.chip.busy_until_us = b.chip.now_us + 100000;
+    assert_int_equal(b.storage.program(b.storage.context, 2, unit, 1),
+                     0); /* it waits for work that is left over */
     b.chip.stuck = true;
     from = b.chip.now_us;
     assert_int_equal(b.storage.erase(b.storage.context, 0), TRIB_EIO);

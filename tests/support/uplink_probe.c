@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net_proxy.h"
 #include "net_tcp.h"
 #include "net_tls.h"
 #include "platform.h"
@@ -15,7 +16,8 @@
 
 struct probe {
     const char *host, *path, *token, *device, *ca, *certificate, *key, *server_name;
-    uint16_t port;
+    const char *proxy_host, *proxy_user, *proxy_password;
+    uint16_t port, proxy_port;
     bool plain, stay;
     uint64_t utc_ms, floor_ms, seconds, events, piece;
     uint64_t stream, next, acked, sent, welcomes, polls;
@@ -176,12 +178,27 @@ static struct trib_mbedtls_blob read_blob(const char *path)
 static bool parse(struct probe *p, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"host", 1, 0, 'h'},    {"port", 1, 0, 'p'},   {"path", 1, 0, 'u'},
-        {"token", 1, 0, 't'},   {"device", 1, 0, 'd'}, {"ca", 1, 0, 'a'},
-        {"cert", 1, 0, 'c'},    {"key", 1, 0, 'k'},    {"server-name", 1, 0, 'n'},
-        {"plain", 0, 0, 'P'},   {"utc-ms", 1, 0, 'w'}, {"floor-ms", 1, 0, 'f'},
-        {"seconds", 1, 0, 's'}, {"events", 1, 0, 'e'}, {"piece", 1, 0, 'i'},
-        {"stay", 0, 0, 'S'},    {0, 0, 0, 0},
+        {"host", 1, 0, 'h'},
+        {"port", 1, 0, 'p'},
+        {"path", 1, 0, 'u'},
+        {"token", 1, 0, 't'},
+        {"device", 1, 0, 'd'},
+        {"ca", 1, 0, 'a'},
+        {"cert", 1, 0, 'c'},
+        {"key", 1, 0, 'k'},
+        {"server-name", 1, 0, 'n'},
+        {"plain", 0, 0, 'P'},
+        {"utc-ms", 1, 0, 'w'},
+        {"floor-ms", 1, 0, 'f'},
+        {"seconds", 1, 0, 's'},
+        {"events", 1, 0, 'e'},
+        {"piece", 1, 0, 'i'},
+        {"stay", 0, 0, 'S'},
+        {"proxy-host", 1, 0, 'x'},
+        {"proxy-port", 1, 0, 'y'},
+        {"proxy-user", 1, 0, 'z'},
+        {"proxy-password", 1, 0, 'q'},
+        {0, 0, 0, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -212,6 +229,18 @@ static bool parse(struct probe *p, int argc, char **argv)
             break;
         case 'n':
             p->server_name = optarg;
+            break;
+        case 'x':
+            p->proxy_host = optarg;
+            break;
+        case 'y':
+            p->proxy_port = (uint16_t)atoi(optarg);
+            break;
+        case 'z':
+            p->proxy_user = optarg;
+            break;
+        case 'q':
+            p->proxy_password = optarg;
             break;
         case 'P':
             p->plain = true;
@@ -287,6 +316,7 @@ int main(int argc, char **argv)
     static uint8_t transmit[4096], receive[2048];
     static struct trib_posix_tcp tcp;
     static struct trib_mbedtls tls;
+    static struct trib_proxy proxy;
     static struct trib_uplink uplink;
     const struct trib_log log = {NULL, write_log};
     int error = 0;
@@ -299,6 +329,13 @@ int main(int argc, char **argv)
     trib_posix_tcp_init(&tcp, &log);
     p.tcp_net = trib_posix_tcp_net(&tcp);
     struct trib_net net = {&p, piece_connect, piece_send, piece_receive, piece_close};
+    if (p.proxy_host) {
+        const struct trib_proxy_config through = {net,          p.proxy_host,     p.proxy_port,
+                                                  p.proxy_user, p.proxy_password, log};
+        if (trib_proxy_init(&proxy, &through) != 0)
+            return 2;
+        net = trib_proxy_net(&proxy);
+    }
     if (!p.plain) {
         error = open_tls(&p, &tls, net);
         net = trib_mbedtls_net(&tls);
