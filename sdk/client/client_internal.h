@@ -35,6 +35,8 @@ void trib_client_log(const struct trib_client *client, enum trib_log_level level
  * any sector or message can hold. */
 int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane lane, uint32_t ref,
                      uint64_t now_ms, const struct trib_part *parts, size_t count);
+/* Where the next event's fields may be written before trib_stage_event takes them from there, instead of being copied. */
+uint8_t *trib_stage_room(const struct trib_client *client, size_t *out_capacity);
 int trib_stage_context(struct trib_client *client, uint32_t ref, const struct trib_part *parts, size_t count);
 /* Bytes that the next events need at most must be there, so that a session's start is taken whole or not at all. */
 bool trib_stage_has_room(const struct trib_client *client, size_t vital_bytes, size_t records);

@@ -15,17 +15,27 @@ struct emission {
     uint32_t ref;
 };
 
-static bool vital(unsigned type)
+static uint8_t *room(void *context, size_t *out_capacity)
 {
-    return type == TRIB_EVENT_SESSION_START || type == TRIB_EVENT_SESSION_END || type == TRIB_EVENT_ERROR;
+    struct emission *e = context;
+    return trib_stage_room(e->client, out_capacity);
 }
 
-static int emit(void *context, unsigned type, const uint8_t *fields, size_t length)
+static int emit(void *context, unsigned type, bool vital, const uint8_t *fields, size_t length)
 {
     struct emission *e = context;
     struct trib_part part = {fields, length};
-    return trib_stage_event(e->client, type, vital(type) ? TRIB_LANE_VITAL : TRIB_LANE_ROUTINE, e->ref,
-                            e->now_ms, &part, 1);
+    return trib_stage_event(e->client, type, vital ? TRIB_LANE_VITAL : TRIB_LANE_ROUTINE, e->ref, e->now_ms,
+                            &part, 1);
+}
+
+/* A number from a session's id that is the same whenever it is asked for, and even over all of them. */
+static uint16_t draw_milli(uint64_t session)
+{
+    uint32_t x = (uint32_t)(session ^ session >> 32);
+    x = (x ^ x >> 16) * 0x45D9F3Bu;
+    x = (x ^ x >> 16) * 0x45D9F3Bu;
+    return (uint16_t)((x >> 16) * 1000u >> 16);
 }
 
 /* Contexts go along into each new sector, so those of all open sessions may take a part of one only. */
@@ -61,9 +71,15 @@ static int start(struct trib_client *client, struct trib_session *session, const
     if (rc < 0)
         return rc;
     struct emission e = {client, now, session->ref};
-    struct trib_tracker_sink sink = {&e, emit};
-    uint32_t ping = client->config->ping_ms ? client->config->ping_ms : PING_MS;
-    rc = trib_tracker_start(&session->tracker, now, content, ping, &sink);
+    struct trib_tracker_sink sink = {&e, room, emit};
+    struct trib_tracker_setup setup = {
+        .ping_ms = client->config_heartbeat_ms ? client->config_heartbeat_ms
+                   : client->config->ping_ms   ? client->config->ping_ms
+                                               : PING_MS,
+        .sampling_milli = client->config_sampling_milli,
+        .sampled = draw_milli(client->session_seed + session->ref) < client->config_sampling_milli,
+    };
+    rc = trib_tracker_start(&session->tracker, now, content, &setup, &sink);
     if (rc < 0) {
         (void)trib_stage_end(client, session->ref);
         return rc;
@@ -100,7 +116,7 @@ int trib_session_report(struct trib_session *session, const struct trib_player *
     if (!client)
         return TRIB_ESTOPPED;
     struct emission e = {client, trib_client_now(client), session->ref};
-    struct trib_tracker_sink sink = {&e, emit};
+    struct trib_tracker_sink sink = {&e, room, emit};
     trib_client_lock(client);
     int rc = trib_tracker_report(&session->tracker, e.now_ms, player, &sink);
     trib_client_unlock(client);
@@ -115,7 +131,7 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
     if (reason != TRIB_REASON_ENDED && reason != TRIB_REASON_QUIT && reason != TRIB_REASON_ERROR)
         return TRIB_EINVAL;
     struct emission e = {client, trib_client_now(client), session->ref};
-    struct trib_tracker_sink sink = {&e, emit};
+    struct trib_tracker_sink sink = {&e, room, emit};
     trib_client_lock(client);
     int rc = trib_tracker_end(&session->tracker, e.now_ms, reason, &sink);
     client->session_count--;
@@ -137,7 +153,7 @@ void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint
     trib_client_lock(client);
     for (struct trib_session *s = client->sessions; s; s = s->next) {
         struct emission e = {client, now_ms, s->ref};
-        struct trib_tracker_sink sink = {&e, emit};
+        struct trib_tracker_sink sink = {&e, room, emit};
         uint32_t next;
         /* What is refused for want of room is counted there; a ping's times go into the next one. */
         (void)trib_tracker_tick(&s->tracker, now_ms, &sink, &next);

@@ -23,7 +23,7 @@ static int append(struct trib_staging *staging, struct trib_staged *head, const 
     memcpy(to, head, sizeof *head);
     to += sizeof *head;
     for (size_t i = 0; i < count; i++) {
-        if (parts[i].bytes > 0)
+        if (parts[i].bytes > 0 && parts[i].data != to)
             memcpy(to, parts[i].data, parts[i].bytes);
         to += parts[i].bytes;
     }
@@ -49,6 +49,14 @@ bool trib_stage_has_room(const struct trib_client *client, size_t vital_bytes, s
     size_t cost = s->vital_cost + records * vital_cost(client, 0) + vital_bytes;
     return s->capacity - s->head >= bytes && !client->ends_due &&
            cost + (client->session_count + 1) * END_COST <= client->vital_budget;
+}
+
+uint8_t *trib_stage_room(const struct trib_client *client, size_t *out_capacity)
+{
+    const struct trib_staging *s = &client->staging;
+    uint32_t at = s->head + (uint32_t)sizeof(struct trib_staged);
+    *out_capacity = at < s->capacity ? s->capacity - at : 0;
+    return s->buffer + at;
 }
 
 int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane lane, uint32_t ref,

@@ -11,15 +11,26 @@
 
 #include "tributary/tributary.h"
 
-/* Takes an event: its type and fields (one CBOR map, valid during the call). 0 or a TRIB_E…, which the tracker's
- * functions hand on; times of a ping that was not taken go into the next one. */
+/*
+ * Takes events. room: where the next one's fields are to be written, and how much may be (no more is; 0 is allowed).
+ * emit: type, lane, and fields: one CBOR map that lies there; a length beyond the capacity means that it did not fit. 0
+ * or a TRIB_E…, which the tracker's functions hand on; times of a ping that was not taken go into the next one.
+ */
 struct trib_tracker_sink {
     void *context;
-    int (*emit)(void *context, unsigned type, const uint8_t *fields, size_t length);
+    uint8_t *(*room)(void *context, size_t *out_capacity);
+    int (*emit)(void *context, unsigned type, bool vital, const uint8_t *fields, size_t length);
+};
+
+/* What a session begins with. Of one that is not sampled only the vital events are told. */
+struct trib_tracker_setup {
+    uint32_t ping_ms;
+    uint16_t sampling_milli; /* the rate that `sampled` was drawn with */
+    bool sampled;
 };
 
 int trib_tracker_start(struct trib_tracker *t, uint64_t now_ms, const struct trib_content *content,
-                       uint32_t ping_ms, const struct trib_tracker_sink *sink);
+                       const struct trib_tracker_setup *setup, const struct trib_tracker_sink *sink);
 /* TRIB_EINVAL: no such report. */
 int trib_tracker_report(struct trib_tracker *t, uint64_t now_ms, const struct trib_player *player,
                         const struct trib_tracker_sink *sink);
@@ -28,5 +39,11 @@ int trib_tracker_tick(struct trib_tracker *t, uint64_t now_ms, const struct trib
                       uint32_t *out_next_ms);
 int trib_tracker_end(struct trib_tracker *t, uint64_t now_ms, enum trib_enum_value reason,
                      const struct trib_tracker_sink *sink);
+
+/* --- for the tracker's own files --- */
+
+/* Tells an event. argument: of its own, the cause, percent, reason or whether it is fatal. */
+int trib_tracker_tell(const struct trib_tracker *t, unsigned type, uint32_t argument,
+                      const struct trib_tracker_sink *sink);
 
 #endif

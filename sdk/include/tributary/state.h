@@ -22,7 +22,7 @@ struct trib_client;
 
 #define TRIB_RING_CONTEXTS 4
 #define TRIB_ANCHORS 4
-#define TRIB_WATCHED_MAX 6
+#define TRIB_WATCHED_MAX 7
 #define TRIB_GATEWAY_BYTES_MAX 48
 
 /* A place in a ring, and what the deltas of the record there add to. */
@@ -106,9 +106,11 @@ struct trib_staging {
 };
 
 struct trib_watched {
-    uint64_t from[TRIB_WATCHED_MAX];
-    uint64_t to[TRIB_WATCHED_MAX];
+    uint64_t base_ms;
+    uint32_t from[TRIB_WATCHED_MAX]; /* ms after base_ms */
+    uint32_t to[TRIB_WATCHED_MAX];
     uint8_t count;
+    bool capped; /* something did not fit: the sum is too low */
 };
 
 /* Times of a session, in ms. The sum of the first six is the session's time. */
@@ -119,7 +121,9 @@ enum trib_time {
     TRIB_TIME_BUFFERING,
     TRIB_TIME_SEEKING,
     TRIB_TIME_UNKNOWN,
-    TRIB_TIME_MUTED, /* part of played */
+    TRIB_TIME_MUTED,   /* part of played */
+    TRIB_TIME_STALLED, /* part of buffering */
+    TRIB_TIME_RATED,   /* played × rate */
     TRIB_TIME_COUNT
 };
 
@@ -134,15 +138,19 @@ struct trib_tracker {
     uint64_t seek_began_ms;
     uint64_t buffer_began_ms;
     uint32_t advance_ms; /* content time that playing should have covered since position_ms */
+    uint32_t credit_ms;  /* what it covered in all and has not counted as watched */
     uint32_t ping_ms;
     uint32_t ping_left_ms;
     uint32_t checkpoint_left_ms;
     uint32_t stall_count;
+    uint32_t seek_count;
     uint32_t dropped_frames;
     uint32_t dropped_pinged;
     uint32_t kbps;
     int32_t error_code;
     uint16_t rate_milli;
+    uint16_t rate_rest; /* of a division by 1000 */
+    uint16_t sampling_milli;
     uint8_t buffer_cause;
     uint8_t seek_cause;
     uint8_t progress; /* quarters told */
@@ -154,6 +162,7 @@ struct trib_tracker {
     bool muted : 1;
     bool play_asked : 1;
     bool error_held : 1;
+    bool sampled : 1; /* routine events are recorded */
     struct trib_watched watched;
 };
 

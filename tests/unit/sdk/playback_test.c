@@ -1,146 +1,5 @@
-/* The playback tracker: events, times, unique watched; and random sequences of reports, for which the time identity
- * and the bound of unique watched must hold. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "playback/tracker.h"
-#include "playback/watched.h"
-#include "wire/cbor.h"
-
-#define ABSENT UINT64_MAX
-#define UNKNOWN UINT64_MAX
-
-struct event {
-    unsigned type;
-    uint64_t field[TRIB_FIELD_COUNT];
-};
-
-struct world {
-    struct trib_tracker tracker;
-    struct trib_tracker_sink sink;
-    struct event events[4096];
-    size_t count;
-    uint64_t now;
-    int refuse; /* the sink's answer */
-};
-
-static int take(void *context, unsigned type, const uint8_t *fields, size_t length)
-{
-    struct world *w = context;
-    struct trib_cbor_reader r;
-    if (w->refuse)
-        return w->refuse;
-    if (w->count == sizeof w->events / sizeof w->events[0])
-        w->count = 0;
-    struct event *e = &w->events[w->count++];
-    e->type = type;
-    for (unsigned i = 0; i < TRIB_FIELD_COUNT; i++)
-        e->field[i] = ABSENT;
-    uint64_t present = 0;
-    trib_cbor_reader_init(&r, fields, length);
-    struct trib_cbor_container map = trib_cbor_get_map(&r);
-    while (trib_cbor_next(&r, &map)) {
-        uint64_t id = trib_cbor_get_uint(&r);
-        assert_true(id < TRIB_FIELD_COUNT);
-        assert_false(present >> id & 1);
-        present |= 1ull << id;
-        if (trib_cbor_peek(&r) == TRIB_CBOR_UINT) {
-            e->field[id] = trib_cbor_get_uint(&r);
-            assert_true(e->field[id] <= trib_fields[id].max);
-        } else if (trib_cbor_peek(&r) == TRIB_CBOR_NEGATIVE) {
-            e->field[id] = (uint64_t)trib_cbor_get_int(&r);
-        } else {
-            e->field[id] = trib_cbor_get_bool(&r);
-        }
-    }
-    assert_int_equal(r.error, 0);
-    assert_true(trib_cbor_at_end(&r));
-    /* The vocabulary is the gateway's rule: what breaks it would go to quarantine. */
-    assert_int_equal(trib_events[type].required & ~present, 0);
-    assert_int_equal(present & ~(trib_events[type].required | trib_events[type].optional), 0);
-    return 0;
-}
-
-static void begin_content(struct world *w, uint64_t duration_ms, bool live)
-{
-    struct trib_content content = {.content_id = "c", .duration_ms = duration_ms, .live = live};
-    assert_int_equal(trib_tracker_start(&w->tracker, w->now, &content, 10000, &w->sink), 0);
-}
-
-static int setup(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    w->sink.context = w;
-    w->sink.emit = take;
-    w->now = 1000;
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
-static void say(struct world *w, enum trib_player_report what, uint64_t position, int64_t value)
-{
-    struct trib_player p = {
-        .report = what, .position_ms = position, .value = value, .cause = TRIB_CAUSE_USER};
-    assert_int_equal(trib_tracker_report(&w->tracker, w->now, &p, &w->sink), 0);
-}
-
-static void tick(struct world *w)
-{
-    uint32_t next;
-    assert_int_equal(trib_tracker_tick(&w->tracker, w->now, &w->sink, &next), 0);
-    assert_true(next > 0);
-}
-
-/* Plays on in steps of a second, with positions. */
-static void play_for(struct world *w, uint64_t from, uint64_t ms)
-{
-    for (uint64_t t = 1000; t <= ms; t += 1000) {
-        w->now += 1000;
-        say(w, TRIB_PLAYER_POSITION, from + t * w->tracker.rate_milli / 1000, 0);
-        tick(w);
-    }
-}
-
-static struct event *last(struct world *w, unsigned type)
-{
-    for (size_t i = w->count; i > 0; i--)
-        if (w->events[i - 1].type == type)
-            return &w->events[i - 1];
-    fail_msg("no such event: %s", trib_events[type].name);
-    return NULL;
-}
-
-static size_t count_of(const struct world *w, unsigned type)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < w->count; i++)
-        n += w->events[i].type == type;
-    return n;
-}
-
-static uint64_t value(const struct event *e, unsigned field)
-{
-    return e->field[field] == ABSENT ? 0 : e->field[field];
-}
-
-static struct event *end(struct world *w, enum trib_enum_value reason)
-{
-    assert_int_equal(trib_tracker_end(&w->tracker, w->now, reason, &w->sink), 0);
-    return last(w, TRIB_EVENT_SESSION_END);
-}
+/* The playback tracker: events, times, unique watched. What holds for any sequence of reports: playback_property_test.c */
+#include "playback_world.h"
 
 static void test_a_plain_session(void **state)
 {
@@ -370,15 +229,19 @@ static void test_an_error_is_fatal_if_it_ends_the_session(void **state)
     assert_int_equal(count_of(w, TRIB_EVENT_ERROR), 2);
 }
 
-static void test_totals_are_checked_in_each_minute(void **state)
+static void test_totals_are_told_after_ten_seconds_and_each_minute(void **state)
 {
     struct world *w = *state;
     begin_content(w, 600000, false);
     say(w, TRIB_PLAYER_PLAYING, 0, 0);
-    play_for(w, 0, 125000);
-    assert_int_equal(count_of(w, TRIB_EVENT_CHECKPOINT), 2);
-    assert_int_equal(last(w, TRIB_EVENT_CHECKPOINT)->field[TRIB_FIELD_PLAYED_MS], 120000);
-    assert_int_equal(last(w, TRIB_EVENT_CHECKPOINT)->field[TRIB_FIELD_WATCHED_MS], 120000);
+    play_for(w, 0, 9000);
+    assert_int_equal(count_of(w, TRIB_EVENT_CHECKPOINT), 0);
+    play_for(w, 9000, 1000);
+    assert_int_equal(last(w, TRIB_EVENT_CHECKPOINT)->field[TRIB_FIELD_PLAYED_MS], 10000);
+    play_for(w, 10000, 125000);
+    assert_int_equal(count_of(w, TRIB_EVENT_CHECKPOINT), 3);
+    assert_int_equal(last(w, TRIB_EVENT_CHECKPOINT)->field[TRIB_FIELD_PLAYED_MS], 130000);
+    assert_int_equal(last(w, TRIB_EVENT_CHECKPOINT)->field[TRIB_FIELD_WATCHED_MS], 130000);
 }
 
 static void test_watched_errs_low_when_its_list_is_full(void **state)
@@ -388,64 +251,144 @@ static void test_watched_errs_low_when_its_list_is_full(void **state)
     for (uint64_t i = 0; i < 100; i++)
         trib_watched_add(&watched, i * 1000, i * 1000 + 10 + i);
     assert_int_equal(watched.count, TRIB_WATCHED_MAX);
+    assert_true(watched.capped);
     assert_true(trib_watched_sum(&watched) <= 100 * 60);
     trib_watched_add(&watched, 0, 100000);
     assert_int_equal(trib_watched_sum(&watched), 100000);
 }
 
-static uint32_t seed = 1;
-
-static uint32_t random_below(uint32_t limit)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 17;
-    seed ^= seed << 5;
-    return seed % limit;
-}
-
-/* Everything a player may say, in any order, with any position; and silences up to days. */
-static void random_session(struct world *w, uint32_t number)
-{
-    uint64_t duration = random_below(3) ? 1 + random_below(200000) : 0, began = w->now, position = 0;
-    bool live = random_below(5) == 0;
-    seed = number * 2654435761u | 1;
-    begin_content(w, duration, live);
-    duration = live ? 0 : duration;
-    unsigned steps = random_below(120);
-    for (unsigned i = 0; i < steps; i++) {
-        w->now += random_below(20) ? random_below(3000) : random_below(300000000);
-        position = random_below(4) ? position + random_below(3000) : random_below(250000);
-        if (random_below(4) == 0) {
-            tick(w);
-            continue;
-        }
-        enum trib_player_report what = (enum trib_player_report)random_below(TRIB_PLAYER_COMPLETE + 1);
-        int64_t amount =
-            what == TRIB_PLAYER_DURATION ? (int64_t)duration : (int64_t)random_below(20000) - 100;
-        if (live && what == TRIB_PLAYER_DURATION)
-            what = TRIB_PLAYER_POSITION;
-        say(w, what, random_below(5) ? position : UNKNOWN, amount);
-    }
-    w->now += random_below(2000);
-    struct event *e = end(w, random_below(2) ? TRIB_REASON_QUIT : TRIB_REASON_ERROR);
-    uint64_t sum = value(e, TRIB_FIELD_STARTUP_MS) + value(e, TRIB_FIELD_PLAYED_MS) +
-                   value(e, TRIB_FIELD_PAUSED_MS) + value(e, TRIB_FIELD_BUFFERING_MS) +
-                   value(e, TRIB_FIELD_SEEKING_MS) + value(e, TRIB_FIELD_UNKNOWN_MS);
-    assert_int_equal(sum, w->now - began);
-    assert_true(value(e, TRIB_FIELD_MUTED_MS) <= value(e, TRIB_FIELD_PLAYED_MS));
-    if (duration > 0)
-        assert_true(trib_watched_sum(&w->tracker.watched) <= duration);
-    assert_true(count_of(w, TRIB_EVENT_BUFFER_START) == count_of(w, TRIB_EVENT_BUFFER_END));
-    assert_true(count_of(w, TRIB_EVENT_PROGRESS) <= 3);
-}
-
-static void test_random_sessions_keep_the_time_identity(void **state)
+static void test_what_was_left_out_of_watched_is_told(void **state)
 {
     struct world *w = *state;
-    for (uint32_t i = 1; i <= 20000; i++) {
-        w->count = 0;
-        random_session(w, i);
+    begin_content(w, 3600000, false);
+    say(w, TRIB_PLAYER_PLAYING, 0, 0);
+    for (unsigned i = 0; i < TRIB_WATCHED_MAX + 2; i++) {
+        assert_false(w->tracker.watched.capped && i <= TRIB_WATCHED_MAX);
+        say(w, TRIB_PLAYER_SEEKED, i * 100000u, 0);
+        play_for(w, i * 100000u, 2000);
     }
+    struct event *e = end(w, TRIB_REASON_QUIT);
+    assert_int_equal(e->field[TRIB_FIELD_WATCHED_CAPPED], true);
+    assert_int_equal(e->field[TRIB_FIELD_WATCHED_MS], 2000 * TRIB_WATCHED_MAX);
+}
+
+static void test_positions_of_a_live_stream_are_kept_from_its_start(void **state)
+{
+    struct trib_watched watched = {.count = 0};
+    const uint64_t now = 1700000000000;
+    (void)state;
+    trib_watched_add(&watched, now, now + 1000);
+    trib_watched_add(&watched, now - 3600000, now - 3599000); /* the viewer went back an hour */
+    assert_int_equal(trib_watched_sum(&watched), 2000);
+    assert_false(watched.capped);
+    trib_watched_add(&watched, 0, 1000);
+    trib_watched_add(&watched, now + (1ull << 32), now + (1ull << 32) + 1000);
+    assert_int_equal(trib_watched_sum(&watched), 2000);
+    assert_true(watched.capped);
+}
+
+static void test_stalls_are_apart_from_other_buffering(void **state)
+{
+    struct world *w = *state;
+    begin_content(w, 600000, false);
+    say(w, TRIB_PLAYER_PLAYING, 0, 0);
+    play_for(w, 0, 3000);
+    say(w, TRIB_PLAYER_BUFFERING, 3000, 0);
+    w->now += 2000;
+    say(w, TRIB_PLAYER_PLAYING, 3000, 0);
+    say(w, TRIB_PLAYER_SEEKING, 9000, 0);
+    say(w, TRIB_PLAYER_BUFFERING, UNKNOWN, 0);
+    w->now += 500;
+    say(w, TRIB_PLAYER_SEEKED, 9000, 0); /* there, and still without data */
+    w->now += 700;
+    say(w, TRIB_PLAYER_PLAYING, 9000, 0);
+    play_for(w, 9000, 10000);
+    struct event *e = end(w, TRIB_REASON_QUIT);
+    assert_int_equal(e->field[TRIB_FIELD_STALLED_MS], 2000);
+    assert_int_equal(e->field[TRIB_FIELD_BUFFERING_MS], 2700);
+    assert_int_equal(e->field[TRIB_FIELD_STALL_COUNT], 1);
+    assert_int_equal(e->field[TRIB_FIELD_SEEK_COUNT], 1);
+    assert_int_equal(value(last(w, TRIB_EVENT_PING), TRIB_FIELD_STALLED_MS), 2000);
+}
+
+static void test_the_average_rate_can_be_told_from_the_totals(void **state)
+{
+    struct world *w = *state;
+    begin_content(w, 0, false);
+    say(w, TRIB_PLAYER_PLAYING, 0, 0);
+    play_for(w, 0, 10000);
+    assert_int_equal(last(w, TRIB_EVENT_PING)->field[TRIB_FIELD_RATED_MS], ABSENT);
+    say(w, TRIB_PLAYER_RATE, UNKNOWN, 1500);
+    for (unsigned i = 0; i < 10001; i++) { /* in steps that do not divide evenly */
+        w->now++;
+        tick(w);
+    }
+    assert_int_equal(last(w, TRIB_EVENT_PING)->field[TRIB_FIELD_RATED_MS], 15000);
+    struct event *e = end(w, TRIB_REASON_QUIT);
+    assert_int_equal(e->field[TRIB_FIELD_PLAYED_MS], 20001);
+    assert_int_equal(e->field[TRIB_FIELD_RATED_MS], 25001);
+}
+
+static void test_exit_before_start_is_apart_from_failure_to_start_and_to_play(void **state)
+{
+    struct world *w = *state;
+    begin_content(w, 0, false);
+    say(w, TRIB_PLAYER_PLAY, UNKNOWN, 0);
+    w->now += 3000;
+    struct event *e = end(w, TRIB_REASON_QUIT);
+    assert_int_equal(e->field[TRIB_FIELD_NEVER_STARTED], true);
+    assert_int_equal(e->field[TRIB_FIELD_STARTUP_MS], 3000);
+    begin_content(w, 0, false);
+    say(w, TRIB_PLAYER_ERROR, UNKNOWN, 404);
+    e = end(w, TRIB_REASON_ERROR);
+    assert_int_equal(e->field[TRIB_FIELD_NEVER_STARTED], true);
+    assert_int_equal(last(w, TRIB_EVENT_ERROR)->field[TRIB_FIELD_NEVER_STARTED], true);
+    begin_content(w, 0, false);
+    say(w, TRIB_PLAYER_PLAYING, 0, 0);
+    say(w, TRIB_PLAYER_ERROR, UNKNOWN, 500);
+    e = end(w, TRIB_REASON_ERROR);
+    assert_int_equal(e->field[TRIB_FIELD_NEVER_STARTED], ABSENT);
+    assert_int_equal(last(w, TRIB_EVENT_ERROR)->field[TRIB_FIELD_NEVER_STARTED], ABSENT);
+}
+
+/* mux-stats-sdk-exoplayer #383, snowplow-javascript PR #1459: positions that no content has, and back again. */
+static void test_jumps_to_absurd_positions_harm_nothing(void **state)
+{
+    static const uint64_t far[] = {UINT64_MAX - 1, 1ull << 63, 1ull << 32, TRIB_YEAR_MS + 1, 0, 1};
+    struct world *w = *state;
+    begin_content(w, 600000, false);
+    say(w, TRIB_PLAYER_PLAYING, 0, 0);
+    play_for(w, 0, 5000);
+    for (unsigned i = 0; i < sizeof far / sizeof far[0]; i++) {
+        w->now += 100;
+        say(w, TRIB_PLAYER_POSITION, far[i], 0);
+        say(w, TRIB_PLAYER_SEEKING, far[i], 0);
+        say(w, TRIB_PLAYER_SEEKED, far[i], 0);
+        tick(w);
+    }
+    struct event *e = end(w, TRIB_REASON_QUIT);
+    assert_int_equal(e->field[TRIB_FIELD_PLAYED_MS], 5600);
+    assert_true(e->field[TRIB_FIELD_WATCHED_MS] <= 5600);
+    assert_int_equal(e->field[TRIB_FIELD_SEEK_COUNT], 6);
+}
+
+static void test_of_a_session_outside_the_sample_only_vital_events_are_told(void **state)
+{
+    struct world *w = *state;
+    w->setup.sampled = false;
+    w->setup.sampling_milli = 100;
+    begin_content(w, 600000, false);
+    say(w, TRIB_PLAYER_PLAYING, 0, 0);
+    play_for(w, 0, 90000);
+    say(w, TRIB_PLAYER_ERROR, UNKNOWN, 5);
+    struct event *e = end(w, TRIB_REASON_QUIT);
+    assert_int_equal(w->count, 3);
+    assert_int_equal(w->events[0].type, TRIB_EVENT_SESSION_START);
+    assert_int_equal(w->events[0].field[TRIB_FIELD_SAMPLED], false);
+    assert_int_equal(w->events[0].field[TRIB_FIELD_SAMPLING_MILLI], 100);
+    assert_int_equal(last(w, TRIB_EVENT_ERROR)->field[TRIB_FIELD_SAMPLED], false);
+    assert_int_equal(e->field[TRIB_FIELD_SAMPLED], false);
+    assert_int_equal(e->field[TRIB_FIELD_PLAYED_MS], 90000);
 }
 
 int main(void)
@@ -466,9 +409,15 @@ int main(void)
         CASE(test_muted_time_is_part_of_played),
         CASE(test_live_content_has_no_duration_and_no_progress),
         CASE(test_an_error_is_fatal_if_it_ends_the_session),
-        CASE(test_totals_are_checked_in_each_minute),
+        CASE(test_totals_are_told_after_ten_seconds_and_each_minute),
         CASE(test_watched_errs_low_when_its_list_is_full),
-        CASE(test_random_sessions_keep_the_time_identity),
+        CASE(test_what_was_left_out_of_watched_is_told),
+        CASE(test_positions_of_a_live_stream_are_kept_from_its_start),
+        CASE(test_stalls_are_apart_from_other_buffering),
+        CASE(test_the_average_rate_can_be_told_from_the_totals),
+        CASE(test_exit_before_start_is_apart_from_failure_to_start_and_to_play),
+        CASE(test_jumps_to_absurd_positions_harm_nothing),
+        CASE(test_of_a_session_outside_the_sample_only_vital_events_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
