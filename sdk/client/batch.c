@@ -242,11 +242,24 @@ static bool lingers(const struct batch *b)
 {
     const struct trib_client *client = b->client;
     const struct trib_lane_state *lane = &client->lanes[TRIB_LANE_ROUTINE];
-    uint32_t linger = client->config->linger_ms ? client->config->linger_ms : 1000;
+    uint32_t linger = trib_client_linger_ms(client);
     if (b->have[TRIB_LANE_VITAL] || client->hurry)
         return false;
     return lane->ring.durable_pos - lane->send_pos < COMPANY_COUNT &&
            trib_client_now(client) - client->unsent_at_ms < linger;
+}
+
+/* While both lanes wait, the vital one may get batches of its own; the rest is in the order of record(). */
+static void share(struct batch *b)
+{
+    struct trib_client *client = b->client;
+    if (!b->have[TRIB_LANE_VITAL] || !b->have[TRIB_LANE_ROUTINE])
+        return;
+    client->share = (uint8_t)(client->share + client->settings[TRIB_SETTING_VITAL_SHARE]);
+    if (client->share < 100)
+        return;
+    client->share = (uint8_t)(client->share - 100);
+    b->have[TRIB_LANE_ROUTINE] = false;
 }
 
 int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
@@ -263,6 +276,9 @@ int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_e
         if (rc < 0)
             return rc;
     }
+    if (!client->settings[TRIB_SETTING_SENDING])
+        return 0;
+    share(&b);
     unsigned first = next_lane(&b);
     if (first == TRIB_LANE_COUNT || lingers(&b) || max_events == 0)
         return 0;

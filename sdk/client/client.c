@@ -4,10 +4,10 @@
 
 #define ACK_SAVE_MS 60000u
 #define NEXT_MAX_MS 60000u
+#define RECHECK_BOOT_MS 60000u /* so that a device which is never on for long hears of it too */
 #define DURABLE_WINDOW_MS 1000u
 #define BIG_UNIT_BYTES 64u /* from here on a group a second is mostly padding */
 #define BIG_UNIT_WINDOW_MS 10000u
-#define LINGER_MS 1000u
 
 void trib_client_lock(const struct trib_client *client)
 {
@@ -84,20 +84,28 @@ static int mount(struct trib_client *client, struct trib_ring_found found[TRIB_L
     return client->lanes[TRIB_LANE_VITAL].ring.open ? trib_client_state_load(client) : 0;
 }
 
-/* A stream where there is none, or none that may be trusted. */
+/* A stream where there is none, or none that may be trusted. A lane that was lost knows nothing of erasures: the other
+ * does, and a wiping that was under way goes on. */
 static int begin_streams(struct trib_client *client, const struct trib_ring_found found[TRIB_LANE_COUNT])
 {
     bool first = found[0].verdict == TRIB_RING_BLANK && found[1].verdict == TRIB_RING_BLANK;
+    struct trib_ring *vital = &client->lanes[TRIB_LANE_VITAL].ring;
+    if (vital->generation < client->lanes[TRIB_LANE_ROUTINE].ring.generation)
+        vital->generation = client->lanes[TRIB_LANE_ROUTINE].ring.generation;
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
-        trib_ring_boot(&client->lanes[lane].ring, client->boot);
-        if (found[lane].verdict == TRIB_RING_GOOD)
-            continue;
+        struct trib_ring *r = &client->lanes[lane].ring;
+        trib_ring_boot(r, client->boot);
+        bool erasing = r->start_reason == TRIB_START_REASON_ERASED && !r->wiped;
+        if (found[lane].verdict == TRIB_RING_GOOD || r->generation < vital->generation)
+            continue; /* one that is behind is erased, which begins a stream too */
         if (!first)
             trib_client_log(client, TRIB_LOG_WARNING,
                             "a lane's journal is lost or damaged: a new stream begins");
         int rc = trib_client_new_stream(client, (enum trib_lane)lane,
-                                        first ? TRIB_START_REASON_FIRST : TRIB_START_REASON_LOST, UINT64_MAX,
-                                        found[lane].lost_count);
+                                        first     ? TRIB_START_REASON_FIRST
+                                        : erasing ? TRIB_START_REASON_ERASED
+                                                  : TRIB_START_REASON_LOST,
+                                        UINT64_MAX, found[lane].lost_count);
         if (rc < 0)
             return rc;
     }
@@ -140,7 +148,7 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     client->staging.buffer = config->staging;
     client->staging.capacity = (uint32_t)config->staging_bytes;
     client->unsent_at_ms = UINT64_MAX;
-    client->config_sampling_milli = 1000;
+    trib_client_settings_default(client);
     client->ack_saved_ms = trib_client_now(client);
     if (config->entropy.fill(config->entropy.context, random, sizeof random) < 0)
         return TRIB_EIO;
@@ -149,9 +157,23 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     int rc = mount(client, found);
     if (rc == 0)
         rc = begin_streams(client, found);
+#ifndef TRIB_MUTANT_NO_ERASE_AT_START
+    if (rc == 0)
+        rc = trib_client_finish_erase(client);
+#endif
+    if (rc < 0 &&
+        client->lanes[TRIB_LANE_ROUTINE].ring.generation == client->lanes[TRIB_LANE_VITAL].ring.generation) {
+        trib_client_log(client, TRIB_LOG_ERROR,
+                        "erasure: a sector cannot be erased; it is tried again at each start");
+        rc = rc == TRIB_EIO ? 0 : rc;
+    }
     if (rc < 0)
         return rc;
-    trib_client_end_lost_sessions(client);
+    if (trib_client_stopped(client))
+        trib_client_budget(client); /* without consent they stay open */
+    else
+        trib_client_end_lost_sessions(client);
+    trib_client_recheck_later(client, RECHECK_BOOT_MS);
     start_uplink(client);
     return 0;
 }
@@ -195,9 +217,11 @@ static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_ne
 {
     const struct trib_config *config = client->config;
     bool big = config->storage[TRIB_LANE_ROUTINE].program_bytes >= BIG_UNIT_BYTES;
-    uint32_t window = config->durable_window_ms ? config->durable_window_ms
-                      : big                     ? BIG_UNIT_WINDOW_MS
-                                                : DURABLE_WINDOW_MS;
+    uint32_t set = client->settings[TRIB_SETTING_DURABLE_WINDOW_MS];
+    uint32_t window = set                         ? set
+                      : config->durable_window_ms ? config->durable_window_ms
+                      : big                       ? BIG_UNIT_WINDOW_MS
+                                                  : DURABLE_WINDOW_MS;
     int rc = 0;
     trib_client_lock(client);
     bool staged = client->staging.head > 0;
@@ -225,7 +249,7 @@ static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_ne
 
 static void note_pending(struct trib_client *client, uint64_t now, uint32_t *in_out_next_ms)
 {
-    uint32_t linger = client->config->linger_ms ? client->config->linger_ms : LINGER_MS;
+    uint32_t linger = trib_client_linger_ms(client);
     if (trib_lane_pending(&client->lanes[TRIB_LANE_ROUTINE])) {
         if (client->unsent_at_ms == UINT64_MAX)
             client->unsent_at_ms = now;
@@ -251,7 +275,11 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
     trib_client_tick_sessions(client, now, &next);
     int rc = journal(client, now, &next);
     note_pending(client, now, &next);
-    int error = trib_uplink_poll(&client->uplink, now, &uplink_next);
+    int error = 0;
+    if (trib_client_may_send(client, now, &uplink_next))
+        error = trib_uplink_poll(&client->uplink, now, &uplink_next);
+    else
+        trib_uplink_close(&client->uplink, now);
     tell_state(client, error);
     *out_next_ms = uplink_next < next ? uplink_next : next;
     return rc;

@@ -57,8 +57,9 @@ int trib_client_save_acks(struct trib_client *client);
 
 /* --- journaled.c: what the client keeps in the vital lane across boots --- */
 
-#define TRIB_STATE_BYTES 200
-uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t item_version,
+#define TRIB_STATE_BYTES 232
+/* brief: without what a boot can do without, for sectors too small for more. */
+uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t item_version, bool brief,
                                   uint8_t out[TRIB_STATE_BYTES]);
 int trib_client_state_load(struct trib_client *client);
 void trib_client_add_anchor(struct trib_client *client, const struct trib_anchor *anchor);
@@ -78,6 +79,26 @@ TRIB_MUST_CHECK int trib_client_user(const struct trib_client *client, const cha
 /* Records session.end for each session that the power cut left open. client->ends_due: some wait for room; until then no
  * other vital event is taken, so that what is left is theirs. */
 void trib_client_end_lost_sessions(struct trib_client *client);
+
+/* Recording is off: shut down, without consent, or switched off by the gateway. Lock held. */
+bool trib_client_stopped(const struct trib_client *client);
+/* Whether the uplink may work now; *out_wait_ms: if not, when to look again. */
+bool trib_client_may_send(const struct trib_client *client, uint64_t now_ms, uint32_t *out_wait_ms);
+/* Completes an erasure that a power cut interrupted, in both lanes. Before anything is recorded. */
+int trib_client_finish_erase(struct trib_client *client);
+/* Sessions that stood still since recording was switched off go on from here. Lock held. */
+void trib_client_resume_sessions(struct trib_client *client, uint64_t now_ms);
+
+/* --- remote.c: what the gateway configures --- */
+
+/* Takes a value into its bounds; false: it was outside. */
+bool trib_client_set(struct trib_client *client, unsigned setting, uint64_t value);
+void trib_client_settings_default(struct trib_client *client);
+/* CONFIG. What is not in it goes back to its default. */
+void trib_client_configure(struct trib_client *client, const struct trib_wire_config *config);
+/* The gateway still says so: sending stays off for another interval. */
+void trib_client_recheck_later(struct trib_client *client, uint32_t most_ms);
+uint32_t trib_client_linger_ms(const struct trib_client *client);
 
 /* --- source.c, batch.c --- */
 

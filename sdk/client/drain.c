@@ -54,7 +54,7 @@ static bool was_done(const struct trib_ring_writer *w, const struct trib_staged 
 }
 
 /* The state stands before the events of its group: what they add to the item version is not in it yet. */
-TRIB_OWN_FRAME static int put_state(struct trib_client *client, struct trib_ring_writer *w)
+TRIB_OWN_FRAME static int put_state(struct trib_client *client, struct trib_ring_writer *w, bool fresh)
 {
     const struct trib_staging *s = &client->staging;
     uint8_t state[TRIB_STATE_BYTES];
@@ -69,7 +69,10 @@ TRIB_OWN_FRAME static int put_state(struct trib_client *client, struct trib_ring
     }
     uint32_t version = client->item_version - staged;
     trib_client_unlock(client);
-    return trib_ring_put_state(w, state, trib_client_state_encode(client, version, state));
+    int rc = trib_ring_put_state(w, state, trib_client_state_encode(client, version, false, state));
+    if (rc == TRIB_ESPACE && fresh) /* no sector has room for all of it */
+        rc = trib_ring_put_state(w, state, trib_client_state_encode(client, version, true, state));
+    return rc;
 }
 
 /* One group: as much as fits. TRIB_ESPACE: the sector is full; TRIB_EAGAIN: go on with another group. */
@@ -81,9 +84,9 @@ static int put_group(struct trib_client *client, enum trib_lane lane, uint32_t t
     int rc = 0;
     trib_ring_begin(&w, &client->lanes[lane].ring);
     if (*in_out_state)
-        rc = put_state(client, &w);
+        rc = put_state(client, &w, fresh);
     if (rc == TRIB_ESPACE && fresh) {
-        *in_out_state = false; /* sectors too small for it: anchors then last until the next boot only */
+        *in_out_state = false; /* sectors too small even for that: it then lasts until the next boot only */
         rc = 0;
     }
     bool with_state = *in_out_state && rc == 0;

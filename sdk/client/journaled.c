@@ -1,22 +1,23 @@
-/* What the client keeps across boots: item version, who acked last, time anchors. One STATE record in the vital lane,
- * written anew into each sector and whenever it changed. */
+/* What the client keeps across boots: item version, who acked last, time anchors, consent, the gateway's configuration.
+ * One STATE record in the vital lane, written anew into each sector and whenever it changed. */
 #include <string.h>
 
 #include "client/client_internal.h"
 
 #define ANCHOR_SAVE_MS 3600000u
 
-uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t item_version,
+uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t item_version, bool brief,
                                   uint8_t out[TRIB_STATE_BYTES])
 {
     uint32_t n = 0;
+    uint8_t gateway_len = brief ? 0 : client->gateway_len;
     n += trib_put_varint(out + n, item_version);
     n += trib_put_varint(out + n, client->config_version);
     n += trib_put_varint(out + n, client->acked_epoch);
-    out[n++] = client->gateway_len;
-    memcpy(out + n, client->gateway, client->gateway_len);
-    n += client->gateway_len;
-    for (unsigned i = 0; i < TRIB_ANCHORS; i++) {
+    out[n++] = gateway_len;
+    memcpy(out + n, client->gateway, gateway_len);
+    n += gateway_len;
+    for (unsigned i = 0; i < TRIB_ANCHORS && !brief; i++) {
         const struct trib_anchor *a = &client->anchors[i];
         if (a->boot == 0)
             continue;
@@ -25,7 +26,22 @@ uint32_t trib_client_state_encode(const struct trib_client *client, uint32_t ite
         n += trib_put_varint(out + n, a->utc_ms);
         n += trib_put_varint(out + n, a->uncertainty_ms);
     }
+    out[n++] = 0; /* no boot: behind it are no anchors */
+    out[n++] = client->consent;
+    for (unsigned i = 0; i < TRIB_SETTING_COUNT; i++)
+        n += trib_put_varint(out + n, client->settings[i]);
     return n;
+}
+
+static void decode_settings(struct trib_client *client, struct trib_bytes *b)
+{
+    uint8_t consent = trib_bytes_u8(b);
+    client->consent = consent <= TRIB_CONSENT_WITHDRAWN ? consent : TRIB_CONSENT_WITHDRAWN;
+    for (unsigned i = 0; i < TRIB_SETTING_COUNT; i++) {
+        uint64_t value = trib_bytes_varint(b);
+        if (!b->error)
+            (void)trib_client_set(client, i, value);
+    }
 }
 
 static void decode(struct trib_client *client, const uint8_t *data, uint32_t length)
@@ -44,13 +60,17 @@ static void decode(struct trib_client *client, const uint8_t *data, uint32_t len
     memcpy(client->gateway, data + b.pos, len);
     b.pos += len;
     memset(client->anchors, 0, sizeof client->anchors);
-    for (unsigned i = 0; i < TRIB_ANCHORS && b.pos < length; i++) {
+    for (unsigned i = 0; i <= TRIB_ANCHORS && b.pos < length; i++) {
         struct trib_anchor a;
         a.boot = (uint32_t)trib_bytes_varint(&b);
+        if (a.boot == 0) {
+            decode_settings(client, &b);
+            return;
+        }
         a.mono_ms = trib_bytes_varint(&b);
         a.utc_ms = trib_bytes_varint(&b);
         a.uncertainty_ms = (uint32_t)trib_bytes_varint(&b);
-        if (!b.error)
+        if (!b.error && i < TRIB_ANCHORS)
             client->anchors[i] = a;
     }
 }

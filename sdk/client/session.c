@@ -57,7 +57,7 @@ static int start(struct trib_client *client, struct trib_session *session, const
     uint8_t len = (uint8_t)content_len;
     struct trib_part parts[3] = {{&len, 1}, {content->content_id, content_len}, *user};
     uint32_t bytes = (uint32_t)(1 + content_len + user->bytes);
-    if (client->shut)
+    if (trib_client_stopped(client))
         return TRIB_ESTOPPED;
     if (bytes + CONTEXT_COST > contexts_max(client) - client->context_bytes ||
         !trib_stage_has_room(client, bytes + FIRST_EVENT_BYTES, 2)) {
@@ -118,7 +118,9 @@ int trib_session_report(struct trib_session *session, const struct trib_player *
     struct emission e = {client, trib_client_now(client), session->ref};
     struct trib_tracker_sink sink = {&e, room, emit};
     trib_client_lock(client);
-    int rc = trib_tracker_report(&session->tracker, e.now_ms, player, &sink);
+    int rc = session->client && !trib_client_stopped(client)
+                 ? trib_tracker_report(&session->tracker, e.now_ms, player, &sink)
+                 : TRIB_ESTOPPED;
     trib_client_unlock(client);
     return rc;
 }
@@ -133,6 +135,10 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
     struct emission e = {client, trib_client_now(client), session->ref};
     struct trib_tracker_sink sink = {&e, room, emit};
     trib_client_lock(client);
+    if (!session->client) { /* erased meanwhile */
+        trib_client_unlock(client);
+        return TRIB_ESTOPPED;
+    }
     int rc = trib_tracker_end(&session->tracker, e.now_ms, reason, &sink);
     client->session_count--;
     (void)trib_stage_end(client, session->ref); /* its room was kept */
@@ -151,7 +157,7 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
 void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms)
 {
     trib_client_lock(client);
-    for (struct trib_session *s = client->sessions; s; s = s->next) {
+    for (struct trib_session *s = trib_client_stopped(client) ? NULL : client->sessions; s; s = s->next) {
         struct emission e = {client, now_ms, s->ref};
         struct trib_tracker_sink sink = {&e, room, emit};
         uint32_t next;

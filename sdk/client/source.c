@@ -106,6 +106,8 @@ static int welcome(void *context, const struct trib_wire_welcome *welcome)
     }
     if (result == 0)
         remember_gateway(client, welcome);
+    if (welcome->config_version == client->config_version) /* else CONFIG is on its way */
+        trib_client_recheck_later(client, UINT32_MAX);
     trib_client_budget(client);
     return result;
 }
@@ -157,10 +159,7 @@ static void nack(void *context, const struct trib_wire_nack *nack)
 static void config(void *context, const struct trib_wire_config *config)
 {
     struct trib_client *client = context;
-    if (config->version == client->config_version || config->version > UINT32_MAX)
-        return;
-    client->config_version = (uint32_t)config->version;
-    client->state_due = true;
+    trib_client_configure(client, config);
 }
 
 void trib_client_source(struct trib_client *client, struct trib_uplink_source *out)

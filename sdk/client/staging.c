@@ -65,7 +65,7 @@ int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane l
     struct trib_staging *s = &client->staging;
     const struct trib_storage *storage = &client->config->storage[lane];
     size_t payload = 0;
-    if (client->shut)
+    if (trib_client_stopped(client))
         return TRIB_ESTOPPED;
     for (size_t i = 0; i < count; i++)
         payload += parts[i].bytes;

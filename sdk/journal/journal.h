@@ -51,9 +51,10 @@ TRIB_MUST_CHECK int trib_ring_open(struct trib_ring *r, const struct trib_ring_s
                                    enum trib_ring_room room, uint64_t *out_dropped_to);
 /*
  * Erasure, in two steps. First trib_ring_open with the start reason TRIB_START_REASON_ERASED: its header, with the next
- * generation, is the durable intent; nothing older is copied or sent from then on. Then this: erases all sectors but
- * the active one, and notes that it is done. Mount finishes what a cut left of it. TRIB_EIO: a sector could not be
- * erased; call again, or mount will. Call it before anything else is put into the ring.
+ * generation, is the durable intent; nothing older is copied or sent from then on. Then this: erases all sectors of
+ * older generations, and notes that it is done. Call it after each mount too, when what is to survive was read and put
+ * anew: it finishes what a cut left, and does nothing where nothing is left to do. TRIB_EIO: a sector could not be
+ * erased; call again.
  */
 int trib_ring_erase_others(struct trib_ring *r);
 /* The active sector is half full, and the next may be free. */

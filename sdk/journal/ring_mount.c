@@ -160,8 +160,6 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
         return TRIB_EIO;
     rc = trib_ring_retail(r);
     r->boot = out_found->boot;
-    if (rc == 0 && r->start_reason == TRIB_START_REASON_ERASED && !r->wiped)
-        (void)trib_ring_erase_others(r); /* what a bad sector keeps is tried again at the next mount */
     return rc;
 }
 
@@ -398,10 +396,16 @@ int trib_ring_erase_ahead(struct trib_ring *r)
 int trib_ring_erase_others(struct trib_ring *r)
 {
     const struct trib_storage *s = r->storage;
+    struct trib_ring_header h;
     int result = 0;
-    for (uint32_t i = 0; i < s->sector_count; i++)
-        if (i != r->sector && s->erase(s->context, i) < 0)
+    if (r->start_reason != TRIB_START_REASON_ERASED || r->wiped)
+        return 0;
+    for (uint32_t i = 0; i < s->sector_count; i++) {
+        if (i == r->sector || (trib_format_header_read(s, i, &h) == 0 && h.generation == r->generation))
+            continue; /* from after it: a sector that could not be erased is tried again later */
+        if (s->erase(s->context, i) < 0)
             result = TRIB_EIO;
+    }
     if (s->sync(s->context) < 0 || trib_ring_retail(r) < 0)
         return TRIB_EIO;
     if (result == 0) {

@@ -174,6 +174,21 @@ struct trib_session {
     struct trib_tracker tracker;
 };
 
+/* What a gateway may set; its key in CONFIG is one more. In 0 the app's own stands, but for the last four. */
+enum trib_setting {
+    TRIB_SETTING_HEARTBEAT_MS,
+    TRIB_SETTING_SAMPLING_MILLI, /* of 1,000 sessions, how many are recorded with all their routine events */
+    TRIB_SETTING_LINGER_MS,
+    TRIB_SETTING_DURABLE_WINDOW_MS,
+    TRIB_SETTING_VITAL_SHARE, /* of 100 batches, how many are for the vital lane alone while it has a backlog */
+    TRIB_SETTING_RECORDING,   /* 0: nothing is recorded */
+    TRIB_SETTING_SENDING,     /* 0: nothing is sent ... */
+    TRIB_SETTING_RECHECK_MS, /* ... and the gateway asked so often whether that still holds */
+    TRIB_SETTING_COUNT
+};
+
+enum trib_consent { TRIB_CONSENT_NOT_ASKED, TRIB_CONSENT_GIVEN, TRIB_CONSENT_WITHDRAWN };
+
 struct trib_client {
     const struct trib_config *config;
     struct trib_uplink uplink;
@@ -199,13 +214,17 @@ struct trib_client {
     uint32_t session_count; /* open ones */
     uint32_t damaged;
     uint32_t config_version;
-    uint32_t config_heartbeat_ms; /* from the gateway's configuration; 0: the app's */
+    uint32_t settings[TRIB_SETTING_COUNT]; /* the gateway's configuration */
+    uint64_t recheck_at_ms;                /* sending is off: when to ask whether it still is */
+    uint32_t config_heartbeat_ms;          /* from the gateway's configuration; 0: the app's */
     uint16_t
         config_sampling_milli; /* of 1,000 sessions, how many are recorded with all their routine events */
     uint8_t gateway_len;
     char gateway[TRIB_GATEWAY_BYTES_MAX];
-    uint8_t state;  /* enum trib_state, as last told */
-    bool state_due; /* anchors, gateway or item version are to be journaled */
+    uint8_t consent; /* enum trib_consent */
+    uint8_t share;   /* how much of its next batch the vital lane has earned, in hundredths */
+    uint8_t state;   /* enum trib_state, as last told */
+    bool state_due;  /* anchors, gateway or item version are to be journaled */
     bool retry_drain;
     bool ends_due; /* sessions that a power cut left open wait for room for their end */
     bool hurry;    /* a flush is under way: nothing lingers */

@@ -80,6 +80,7 @@ struct trib_config {
 
     /* User ids are hashed before anything is kept of them (docs/privacy.md). */
     const char *user_salt; /* optional, 1 to 64 bytes, the same in all clients of one service */
+    bool consent_required; /* true: nothing is recorded or sent before trib_set_consent(client, true) */
     bool user_id_as_given; /* true: user ids go out as the app gives them, and digest is not needed */
 };
 
@@ -116,6 +117,25 @@ int trib_shutdown(struct trib_client *client, uint32_t budget_ms);
 /* Both belong to the thread that polls. */
 void trib_get_stats(const struct trib_client *client, struct trib_stats *out);
 enum trib_state trib_get_state(const struct trib_client *client);
+
+/* --- Privacy (docs/privacy.md). Both belong to the thread that polls. --- */
+
+/*
+ * Whether the user agrees to be recorded. It is kept across boots; before the first call the answer is yes, or no with
+ * config.consent_required. Without it recording calls return TRIB_ESTOPPED, open sessions go on and count nothing, and
+ * nothing is sent: what waits stays until consent returns, or trib_erase. It holds at once, whatever is returned:
+ * 0: and after a power cut; TRIB_EIO, TRIB_EFULL: the storage did not take it yet; trib_poll tries again.
+ */
+TRIB_MUST_CHECK int trib_set_consent(struct trib_client *client, bool given);
+
+/*
+ * Forgets all that was recorded and not yet sent, on the medium too, and tells the gateway that what it has of this
+ * device is to be forgotten. Closes the connection; ends all open sessions without a record (their calls return
+ * TRIB_ESTOPPED; start new ones). Consent, counters and the gateway's configuration stay. A power cut in it leaves
+ * either everything, or an erasure that the next trib_init completes. 0: no byte of an old record is left;
+ * TRIB_EIO: the storage failed, call again (the next trib_init completes what was begun).
+ */
+TRIB_MUST_CHECK int trib_erase(struct trib_client *client);
 
 /* The newest seq of a lane that survives a power cut now. */
 uint64_t trib_durable_seq(const struct trib_client *client, enum trib_lane lane);

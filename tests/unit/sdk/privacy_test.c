@@ -132,6 +132,106 @@ static void test_without_a_digest_nothing_is_recorded(void **state)
     assert_int_equal(fake_device_boot(&w->device), 0);
 }
 
+/* --- consent --- */
+
+static void expect_stopped(struct world *w)
+{
+    struct trib_client *client = &w->device.client;
+    struct trib_session session;
+    struct trib_content content = {.content_id = "movie-1"};
+    struct trib_custom event;
+    uint8_t buffer[64];
+    uint64_t recorded = client->recorded;
+    assert_int_equal(trib_favourite_add(client, NULL, "x", NULL), TRIB_ESTOPPED);
+    assert_int_equal(trib_session_start(client, &session, &content), TRIB_ESTOPPED);
+    trib_custom_begin(&event, buffer, sizeof buffer, "t");
+    assert_int_equal(trib_custom_record(client, &event), TRIB_ESTOPPED);
+    assert_int_equal(client->recorded, recorded);
+}
+
+/* Polls over a minute; whether it tried to connect. */
+static bool connects(struct world *w)
+{
+    uint8_t attempts = w->device.client.uplink.attempts;
+    for (int i = 0; i < 60; i++) {
+        uint32_t next;
+        w->device.now_ms += 1000;
+        assert_int_equal(trib_poll(&w->device.client, &next), 0);
+    }
+    return w->device.client.uplink.attempts != attempts;
+}
+
+static void test_without_consent_nothing_is_recorded_or_sent(void **state)
+{
+    struct world *w = *state;
+    struct trib_client *client = &w->device.client;
+    play(w, "ana");
+    size_t waiting = client->lanes[0].ring.durable_pos - client->lanes[0].ring.acked_pos;
+    assert_int_equal(trib_set_consent(client, false), 0);
+    for (int boot = 0; boot < 3; boot++) {
+        expect_stopped(w);
+        assert_false(connects(w));
+        assert_int_equal(fake_device_boot(&w->device), 0);
+    }
+    assert_int_equal(client->lanes[0].ring.durable_pos - client->lanes[0].ring.acked_pos, waiting);
+    assert_int_equal(trib_set_consent(client, true), 0);
+    assert_true(connects(w));
+    fake_sync(&w->gateway, &w->device); /* what waited is still there */
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_FAVOURITE_ADD), 1);
+    play(w, "ana");
+}
+
+static void test_consent_may_be_required_first(void **state)
+{
+    struct world *w = *state;
+    w->device.config.consent_required = true;
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    expect_stopped(w);
+    assert_false(connects(w));
+    assert_int_equal(trib_set_consent(&w->device.client, true), 0);
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    play(w, NULL);
+    assert_true(connects(w));
+}
+
+static void report(struct world *w, struct trib_session *session, enum trib_player_report what, int expected)
+{
+    struct trib_player player = {.report = what, .position_ms = UINT64_MAX, .cause = TRIB_CAUSE_USER};
+    assert_int_equal(trib_session_report(session, &player), expected);
+    (void)w;
+}
+
+static void test_an_open_session_counts_nothing_meanwhile(void **state)
+{
+    struct world *w = *state;
+    struct trib_session session;
+    struct trib_content content = {.content_id = "movie-1"};
+    assert_int_equal(trib_session_start(&w->device.client, &session, &content), 0);
+    report(w, &session, TRIB_PLAYER_PLAYING, 0);
+    w->device.now_ms += 5000;
+    report(w, &session, TRIB_PLAYER_POSITION, 0);
+    assert_int_equal(trib_set_consent(&w->device.client, false), 0);
+    assert_false(connects(w));
+    report(w, &session, TRIB_PLAYER_POSITION, TRIB_ESTOPPED);
+    assert_int_equal(trib_set_consent(&w->device.client, true), 0);
+    w->device.now_ms += 3000;
+    report(w, &session, TRIB_PLAYER_POSITION, 0);
+    assert_int_equal(session.tracker.total[TRIB_TIME_PLAYED], 8000);
+    assert_int_equal(session.tracker.total[TRIB_TIME_UNKNOWN], 0);
+    assert_int_equal(trib_session_end(&session, TRIB_REASON_ENDED), 0);
+}
+
+static void test_consent_survives_in_the_smallest_sectors(void **state)
+{
+    struct world *w = *state;
+    fake_device_free(&w->device);
+    fake_device_init(&w->device, 256, 6, 1);
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    assert_int_equal(trib_set_consent(&w->device.client, false), 0);
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    expect_stopped(w);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -142,6 +242,10 @@ int main(void)
         TEST(test_the_longest_id_and_salt_are_hashed),
         TEST(test_no_clear_user_id_is_in_storage_or_messages),
         TEST(test_without_a_digest_nothing_is_recorded),
+        TEST(test_without_consent_nothing_is_recorded_or_sent),
+        TEST(test_consent_may_be_required_first),
+        TEST(test_an_open_session_counts_nothing_meanwhile),
+        TEST(test_consent_survives_in_the_smallest_sectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
