@@ -6,6 +6,7 @@
 
 #define SLACK 48u         /* more than any item has before its fields */
 #define CONTEXTS_MAX 8u   /* of TRIB_WIRE_CONTEXTS_MAX; one more closes the batch */
+#define RETRIES 64u       /* of records that read differently each time */
 #define COMPANY_COUNT 24u /* so many routine events need not wait for more */
 
 struct known_context {
@@ -22,7 +23,7 @@ struct batch {
     struct trib_lane_item item[TRIB_LANE_COUNT];
     bool have[TRIB_LANE_COUNT];
     struct known_context contexts[CONTEXTS_MAX];
-    unsigned context_count, index_count;
+    unsigned context_count, index_count, retries;
     uint64_t events;
 };
 
@@ -141,8 +142,9 @@ static int context_index(struct batch *b, unsigned lane, const struct trib_lane_
         if (!room(b, bytes))
             return TRIB_ESPACE;
         uint8_t *text = b->w.w.buf + b->w.w.len + SLACK;
-        if (r->storage->read(r->storage->context, c.content, text, bytes) < 0)
-            return TRIB_EIO;
+        int rc = trib_ring_read_checked(r->storage, c.content, c.head, bytes, item->seed, text);
+        if (rc < 0)
+            return rc;
         struct trib_wire_context value = {.session = c.session,
                                           .content = {(const char *)text, c.content_len},
                                           .user = {(const char *)text + c.content_len, c.user_len}};
@@ -178,8 +180,9 @@ static int put_item(struct batch *b, unsigned lane)
     const uint8_t *fields = item->start;
     if (item->kind == TRIB_LANE_ITEM_EVENT) {
         uint8_t *to = b->w.w.buf + b->w.w.len + SLACK;
-        if (s->read(s->context, item->data, to, bytes) < 0)
-            return TRIB_EIO;
+        rc = trib_ring_read_checked(s, item->data, item->head, bytes, item->seed, to);
+        if (rc < 0)
+            return rc;
         fields = to;
     }
     trib_wire_batch_event(&b->w, lane, item->type, item->mono_ms, item->ord, context, fields, bytes);
@@ -228,8 +231,14 @@ static int fill(struct batch *b, uint64_t max_events)
             rc = give_up(b, lane);
         if (rc == TRIB_ESPACE)
             return 0;
+        if (rc == TRIB_EDAMAGED && b->retries++ < RETRIES) { /* not what peek saw: look again */
+            rc = peek(b, lane);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
         if (rc < 0)
-            return rc;
+            return rc == TRIB_EDAMAGED ? 0 : rc;
         trib_lane_advance(&b->client->lanes[lane], &b->item[lane]);
         rc = peek(b, lane);
         if (rc < 0)

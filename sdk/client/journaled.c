@@ -75,14 +75,16 @@ static void decode(struct trib_client *client, const uint8_t *data, uint32_t len
     }
 }
 
-TRIB_OWN_FRAME static int load_record(struct trib_client *client, const struct trib_ring_record *record)
+TRIB_OWN_FRAME static int load_record(struct trib_client *client, const struct trib_ring_record *record,
+                                      uint32_t seed)
 {
     const struct trib_storage *s = client->lanes[TRIB_LANE_VITAL].ring.storage;
-    uint8_t state[TRIB_STATE_BYTES];
-    if (s->read(s->context, record->data, state, record->data_bytes) < 0)
-        return TRIB_EIO;
-    decode(client, state, record->data_bytes);
-    return 0;
+    uint8_t state[TRIB_RING_HEAD_MAX + TRIB_STATE_BYTES + TRIB_RING_TAIL_BYTES];
+    uint8_t *data = state + TRIB_RING_HEAD_MAX;
+    int rc = trib_ring_read_checked(s, record->data, record->head, record->data_bytes, seed, data);
+    if (rc == 0)
+        decode(client, data, record->data_bytes);
+    return rc == TRIB_EIO ? rc : 0;
 }
 
 /* The newest state lies in the newest sector, or, if the power went while that was opened, in the one before. */
@@ -97,13 +99,13 @@ int trib_client_state_load(struct trib_client *client)
     if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
         return 0;
     int rc;
-    trib_ring_cursor_at(&c, r->storage, sector, &h);
+    trib_ring_cursor_at(&c, r, sector, &h);
     while ((rc = trib_ring_next(r, &c, &record)) > 0) {
         if (record.kind == TRIB_EVENT_FAVOURITE_ADD || record.kind == TRIB_EVENT_FAVOURITE_REMOVE)
             client->item_version++;
         if (record.kind != TRIB_RECORD_STATE || record.data_bytes > TRIB_STATE_BYTES)
             continue;
-        if (load_record(client, &record) < 0)
+        if (load_record(client, &record, c.seed) < 0)
             return TRIB_EIO;
     }
     (void)rc; /* what cannot be read is not remembered */

@@ -204,6 +204,12 @@ uint32_t trib_format_last_written(const struct trib_storage *s, uint32_t sector,
     return from;
 }
 
+bool trib_format_record_whole(const uint8_t *record, uint32_t bytes, uint32_t seed)
+{
+    uint32_t crc = trib_crc32c(seed, record, bytes), stored = trib_get_u32(record + bytes);
+    return stored == crc || stored == ~crc;
+}
+
 int trib_format_record_read(const struct trib_storage *s, uint32_t sector, uint32_t offset, uint32_t limit,
                             uint32_t seed, struct trib_raw_record *out)
 {
@@ -235,8 +241,9 @@ int trib_format_record_read(const struct trib_storage *s, uint32_t sector, uint3
     }
     if (s->read(s->context, base + offset + covered, piece, 4) < 0)
         return TRIB_EIO;
+    out->first = trib_get_u32(piece) == ~crc;
 #ifndef TRIB_MUTANT_NO_CRC
-    if (trib_get_u32(piece) != crc)
+    if (!out->first && trib_get_u32(piece) != crc)
         return TRIB_EDAMAGED;
 #endif
     out->body = offset + prefix;

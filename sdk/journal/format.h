@@ -5,13 +5,15 @@
  *   header  u32 magic, u32 CRC, u8 how many bytes follow, u8 flags, u8 start reason, varints: see format.c. The CRC
  *           covers all behind it and the geometry, and seeds the CRC of each record in the sector, so that nothing of
  *           an earlier lap, stream or geometry can be taken for a record of this one.
- *   record  = length, body, CRC-32C over length and body. Length: one byte 1..0xEF, or two: 0xF0 | high, low.
+ *   record  = length, body, CRC-32C over length and body, inverted in the first record of a group. Length: one byte 1..0xEF, or two: 0xF0 | high, low.
  *           0x00 is padding up to the next program unit, 0xFF is blank.
  *   body    = kind and, by kind:
  *     event (its type, 3..0xBF)  varint context * 2 + leap, varint d_mono, [varint d_ord if leap, else 1], fields map
  *                context: offset in the sector of the context record, 0: none
  *     BASE       varint pos, boot, mono, ord, acked; u32 acked_crc; u8 flags: states anew what deltas add to. Stands
- *                first in a program unit: after damage, reading goes on at the next BASE
+ *                first in a program unit: after damage, reading goes on at the next BASE. What lies before it and
+ *                takes a position that is not below its own does not count, however well it reads: the power had
+ *                torn it, and it read as damaged when the BASE was written. The next sector's header says the same.
  *     CONTEXT    varint ref, u64 session, u8 content length, content, user (the rest)
  *     END        varint offset of the CONTEXT that is closed
  *     DROP       varint count, u8 class, u8 reason: takes `count` positions
@@ -102,12 +104,16 @@ uint32_t trib_bytes_u32(struct trib_bytes *b);
 uint64_t trib_bytes_u64(struct trib_bytes *b);
 uint8_t trib_bytes_u8(struct trib_bytes *b);
 
+/* True if `bytes` of prefix and body, and the CRC behind them, are a whole record. */
+bool trib_format_record_whole(const uint8_t *record, uint32_t bytes, uint32_t seed);
+
 /* A whole and undamaged record. */
 struct trib_raw_record {
     uint8_t head[TRIB_FORMAT_HEAD_BYTES];
     uint32_t body; /* offset in the sector */
     uint32_t body_bytes;
     uint32_t end; /* one beyond the record */
+    bool first;   /* of its group: its CRC is inverted */
 };
 /* 0; TRIB_EAGAIN: padding or blank at offset (out->head[0] says which); TRIB_EDAMAGED; TRIB_EIO. */
 int trib_format_record_read(const struct trib_storage *s, uint32_t sector, uint32_t offset, uint32_t limit,

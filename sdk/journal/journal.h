@@ -83,6 +83,7 @@ struct trib_ring_writer {
     uint32_t saved_crc;
     int error;
     bool based;
+    bool first; /* the present record is the group's first */
     uint8_t chunk[TRIB_FORMAT_UNIT_MAX];
 };
 
@@ -122,6 +123,7 @@ struct trib_ring_record {
     uint32_t bytes;   /* of the body */
     uint32_t data;    /* event, state: address of fields, state */
     uint32_t data_bytes;
+    uint32_t head;    /* bytes of the record before data */
     uint32_t context; /* event: address of its context record's start; UINT32_MAX: none. end: the same */
     uint32_t ref;     /* context */
     uint64_t session; /* context */
@@ -142,9 +144,21 @@ int trib_ring_skip_sector(const struct trib_ring *r, struct trib_ring_cursor *c,
 /* The same as next within one sector up to limit. */
 int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_cursor *c, uint32_t limit,
                              struct trib_ring_record *out);
+/*
+ * Reads the last part of a record, `length` bytes from an address on, to out, and checks the CRC over what it read: bits
+ * that the power has torn may read differently each time. head: bytes of the record before them. Of the caller's memory
+ * also `head` bytes before out and TRIB_RING_TAIL_BYTES behind the part are overwritten.
+ * TRIB_EDAMAGED: it is not what it was a moment ago; TRIB_EIO.
+ */
+#define TRIB_RING_HEAD_MAX 32u /* most that is before an event's fields, a context's texts, a state */
+#define TRIB_RING_TAIL_BYTES 4u
+int trib_ring_read_checked(const struct trib_storage *s, uint32_t address, uint32_t head, uint32_t length,
+                           uint32_t seed, uint8_t *out);
+
 /* The context record at an address that an event gave: session, and where content and user are. */
 struct trib_ring_context {
     uint64_t session;
+    uint32_t head;                 /* bytes of the record before content */
     uint32_t content, content_len; /* address */
     uint32_t user, user_len;
 };
@@ -162,8 +176,11 @@ int trib_ring_find_sector(
     const struct trib_ring *r, uint32_t seq, uint32_t hint, uint32_t *out_sector,
     struct trib_ring_header
         *out); /* lowest seq >= seq; TRIB_EAGAIN: none; TRIB_EIO: one that cannot be read may be nearer */
-void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_storage *s, uint32_t sector,
+void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_ring *r, uint32_t sector,
                          const struct trib_ring_header *h);
+/* Offset of the next whole BASE at or after `from`, which is rounded up to a unit; or limit. *out_pos: what it says. */
+uint32_t trib_ring_find_base(const struct trib_storage *s, const struct trib_ring_cursor *c, uint32_t from,
+                             uint32_t limit, uint64_t *out_pos);
 int trib_ring_retail(struct trib_ring *r); /* recompute tail_seq, tail_end, live_count from acked_pos */
 int trib_ring_copy_contexts(struct trib_ring *r, uint32_t sector, uint32_t seed);
 bool trib_seq_before(uint32_t a, uint32_t b);

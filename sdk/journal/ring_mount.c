@@ -14,11 +14,12 @@ static bool geometry_good(const struct trib_storage *s)
            s->sector_count <= UINT32_MAX / s->sector_bytes;
 }
 
-static int scan_headers(struct trib_ring *r, struct trib_ring_found *found, struct trib_ring_header *newest)
+static void scan_headers(struct trib_ring *r, struct trib_ring_found *found, struct trib_ring_header *newest)
 {
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h = {0};
     bool written = false;
+    found->damaged = found->boot = r->generation = 0;
     for (uint32_t i = 0; i < s->sector_count; i++) {
         if (trib_format_header_read(s, i, &h) != 0) {
             if (trib_format_blank(s, i, 0, TRIB_FORMAT_HEADER_LIKELY) != 1) {
@@ -37,7 +38,6 @@ static int scan_headers(struct trib_ring *r, struct trib_ring_found *found, stru
     }
     if (!r->open)
         found->verdict = written ? TRIB_RING_LOST : TRIB_RING_BLANK;
-    return 0;
 }
 
 /*
@@ -65,19 +65,70 @@ static void look_behind_tail(struct trib_ring *r, const struct trib_ring_cursor 
             i++;
             continue;
         }
-        found->verdict = TRIB_RING_LOST;
+        /* A group begins when the one before it is durable. Without a beginning it is the torn one itself. */
+        if (raw.first)
+            found->verdict = TRIB_RING_LOST;
         events += raw.head[0] < TRIB_RECORD_BASE;
         i = raw.end;
     }
     found->lost_count = found->verdict == TRIB_RING_LOST ? events + 1 : 0;
 }
 
+/*
+ * Bits of a header that the power has torn may read differently each time. So the newest header is believed only if it
+ * is sure to have been durable: because something was written behind it, or its predecessor is sealed. Else its
+ * sector holds nothing, and goes.
+ */
+static int believe(struct trib_ring *r, const struct trib_ring_header *newest, bool *out_believed)
+{
+    const struct trib_storage *s = r->storage;
+    struct trib_ring_header h;
+    uint32_t sector, before = (r->sector + s->sector_count - 1) % s->sector_count;
+    *out_believed =
+        trib_format_blank(s, r->sector, trib_format_align(s, newest->bytes), s->sector_bytes) != 1;
+    if (!*out_believed && trib_ring_find_sector(r, newest->sector_seq - 1, before, &sector, &h) == 0 &&
+        h.sector_seq == newest->sector_seq - 1)
+        *out_believed = trib_format_blank(s, sector, trib_format_area_end(s), s->sector_bytes) != 1;
+    if (*out_believed || s->erase(s->context, r->sector) < 0) {
+        *out_believed = true;
+        return 0;
+    }
+    r->seal_spent = true; /* or its header was torn, and only seems whole */
+    r->erased_sector = r->sector;
+    return s->sync(s->context) < 0 ? TRIB_EIO : 0;
+}
+
+/* A torn header that is not whole now may be so later: its sector is erased before anything new is written. It is the
+ * one that is opened next. */
+static int erase_torn(struct trib_ring *r)
+{
+    const struct trib_storage *s = r->storage;
+    struct trib_ring_header h;
+    for (uint32_t i = 1; i < s->sector_count; i++) {
+        uint32_t sector = (r->sector + i) % s->sector_count;
+        if (trib_format_header_read(s, sector, &h) != TRIB_EDAMAGED ||
+            trib_format_blank(s, sector, 0, TRIB_FORMAT_HEADER_MAX) == 1)
+            break;
+        if (s->erase(s->context, sector) == 0) {
+            if (s->sync(s->context) < 0)
+                return TRIB_EIO;
+            r->erased_sector = i == 1 ? sector : r->erased_sector;
+        }
+    }
+    return 0;
+}
+
 static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, struct trib_ring_found *found)
 {
     struct trib_ring_cursor c;
     struct trib_ring_record record;
+    uint32_t limit = trib_format_area_end(r->storage);
+    uint64_t pos;
     int rc;
-    trib_ring_cursor_at(&c, r->storage, r->sector, h);
+    trib_ring_cursor_at(&c, r, r->sector, h);
+    /* The newest BASE decides what before it counts. */
+    for (uint32_t at = c.offset; (at = trib_ring_find_base(r->storage, &c, at, limit, &pos)) < limit; at++)
+        c.offset = at;
     while ((rc = trib_ring_next_in_sector(r->storage, &c, trib_format_area_end(r->storage), &record)) > 0) {
         if (record.kind != TRIB_RECORD_BASE && record.kind != TRIB_RECORD_ACK)
             continue;
@@ -131,11 +182,21 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
     if (!geometry_good(storage))
         return TRIB_EINVAL;
     struct trib_ring_header h = {0};
-    int rc = scan_headers(r, out_found, &h);
-    if (rc < 0 || !r->open) {
-        r->sector = storage->sector_count - 1; /* so that the first one to open is 0 */
+    int rc;
+    bool believed;
+    do {
+        r->open = false;
+        scan_headers(r, out_found, &h);
+        if (!r->open) {
+            r->sector = storage->sector_count - 1; /* so that the first one to open is 0 */
+            return 0;
+        }
+        rc = believe(r, &h, &believed);
+    } while (rc == 0 && !believed);
+    if (rc == 0)
+        rc = erase_torn(r);
+    if (rc < 0)
         return rc;
-    }
     r->stream = h.stream;
     r->first_pos = h.first_pos;
     r->acked_pos = h.acked_pos;
@@ -155,6 +216,8 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
         out_found->verdict = TRIB_RING_LOST;
         out_found->lost_count += out_found->lost_count == 0;
     }
+    if (r->seal_spent) /* a full one, then, that gets no seal */
+        r->offset = trib_format_area_end(storage);
     /* A process that was killed leaves what was programmed and never synced: it counts only from here on. */
     if (storage->sync(storage->context) < 0)
         return TRIB_EIO;
@@ -359,8 +422,9 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
         if (rc < 0)
             return rc;
         take_header(r, sector, &h);
-        if (was_open)
+        if (was_open && !r->seal_spent)
             put_seal(r, old, old_seed);
+        r->seal_spent = false;
         rc = trib_ring_retail(r);
         if (rc == 0 && start)
             rc = say_where(r);

@@ -8,19 +8,6 @@ bool trib_seq_before(uint32_t a, uint32_t b)
     return (int32_t)(a - b) < 0;
 }
 
-void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_storage *s, uint32_t sector,
-                         const struct trib_ring_header *h)
-{
-    c->pos = h->base_pos;
-    c->mono_ms = h->mono_ms;
-    c->boot = h->boot;
-    c->ord = h->ord;
-    c->sector = sector;
-    c->sector_seq = h->sector_seq;
-    c->offset = trib_format_align(s, h->bytes);
-    c->seed = h->crc;
-}
-
 int trib_ring_find_sector(const struct trib_ring *r, uint32_t seq, uint32_t hint, uint32_t *out_sector,
                           struct trib_ring_header *out)
 {
@@ -48,25 +35,63 @@ int trib_ring_find_sector(const struct trib_ring *r, uint32_t seq, uint32_t hint
     return *out_sector != UINT32_MAX ? 0 : TRIB_EAGAIN;
 }
 
-/* The next BASE at or after an offset: the only kind that stands at a unit's start and needs nothing before it. */
-static uint32_t find_base(const struct trib_storage *s, uint32_t sector, uint32_t from, uint32_t limit,
-                          uint32_t seed)
+void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_ring *r, uint32_t sector,
+                         const struct trib_ring_header *h)
+{
+    const struct trib_storage *s = r->storage;
+    struct trib_ring_header next;
+    uint32_t at;
+    c->pos = h->base_pos;
+    c->mono_ms = h->mono_ms;
+    c->boot = h->boot;
+    c->ord = h->ord;
+    c->sector = sector;
+    c->sector_seq = h->sector_seq;
+    c->offset = c->cap_at = trib_format_align(s, h->bytes);
+    c->seed = h->crc;
+    c->end_cap = UINT64_MAX;
+    if (h->sector_seq != r->sector_seq &&
+        trib_ring_find_sector(r, h->sector_seq + 1, (sector + 1) % s->sector_count, &at, &next) == 0)
+        c->end_cap = next.base_pos;
+}
+
+/* BASE is the only kind that stands at a unit's start and needs nothing before it. */
+uint32_t trib_ring_find_base(const struct trib_storage *s, const struct trib_ring_cursor *c, uint32_t from,
+                             uint32_t limit, uint64_t *out_pos)
 {
     uint8_t piece[64];
     struct trib_raw_record raw;
     uint32_t at = trib_format_align(s, from);
     while (at + 6 <= limit) {
         uint32_t n = limit - at < sizeof piece ? limit - at : (uint32_t)sizeof piece;
-        if (s->read(s->context, sector * s->sector_bytes + at, piece, n) < 0)
-            return limit;
+        if (s->read(s->context, c->sector * s->sector_bytes + at, piece, n) < 0)
+            memset(piece, 0xFF, n); /* there may be one behind it */
         uint32_t i = 0;
         for (; i + 2 <= n; i += s->program_bytes)
             if (piece[i + 1] == TRIB_RECORD_BASE &&
-                trib_format_record_read(s, sector, at + i, limit, seed, &raw) == 0)
+                trib_format_record_read(s, c->sector, at + i, limit, c->seed, &raw) == 0) {
+                struct trib_bytes b = {raw.head, sizeof raw.head, 1, false};
+                *out_pos = trib_bytes_varint(&b);
                 return at + i;
+            }
         at += i;
     }
     return limit;
+}
+
+/* What a BASE further on says about what lies before it. The last one decides: earlier ones may be torn themselves. */
+static void look_ahead(const struct trib_storage *s, struct trib_ring_cursor *c, uint32_t limit)
+{
+    uint64_t pos;
+    c->cap = c->end_cap;
+    c->cap_at = limit;
+#ifndef TRIB_MUTANT_NO_VOID
+    for (uint32_t at = c->offset; (at = trib_ring_find_base(s, c, at + 1, limit, &pos)) < limit;)
+        if (pos <= c->cap) {
+            c->cap = pos;
+            c->cap_at = at;
+        }
+#endif
 }
 
 static bool parse_event(const struct trib_raw_record *raw, struct trib_bytes *b, struct trib_ring_cursor *c,
@@ -82,6 +107,7 @@ static bool parse_event(const struct trib_raw_record *raw, struct trib_bytes *b,
     out->boot = c->boot;
     out->data = base + raw->body + b->pos;
     out->data_bytes = raw->body_bytes - b->pos;
+    out->head = raw->body + b->pos - c->offset;
     return !b->error;
 }
 
@@ -136,6 +162,7 @@ static bool parse(const struct trib_storage *s, const struct trib_raw_record *ra
     case TRIB_RECORD_STATE:
         out->data = base + raw->body + 1;
         out->data_bytes = raw->body_bytes - 1;
+        out->head = raw->body + 1 - c->offset;
         break;
     case TRIB_RECORD_ACK:
         parse_ack(&b, out);
@@ -150,11 +177,19 @@ int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_curs
                              struct trib_ring_record *out)
 {
     struct trib_raw_record raw;
+    uint64_t pos;
     while (c->offset < limit) {
+        if (c->offset >= c->cap_at)
+            look_ahead(s, c, limit);
         int rc = trib_format_record_read(s, c->sector, c->offset, limit, c->seed, &raw);
         if (rc == 0) {
             struct trib_ring_cursor next = *c;
-            if (parse(s, &raw, &next, out)) {
+            bool sense = parse(s, &raw, &next, out);
+            if (sense && next.pos > c->cap) {
+                c->offset = raw.end;
+                continue;
+            }
+            if (sense) {
                 *c = next;
                 c->offset = raw.end;
                 return 1;
@@ -166,7 +201,7 @@ int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_curs
             c->offset = trib_format_align(s, c->offset);
             continue;
         }
-        uint32_t base = find_base(s, c->sector, c->offset + 1, limit, c->seed);
+        uint32_t base = trib_ring_find_base(s, c, c->offset + 1, limit, &pos);
         if (base >= limit)
             return 0;
         c->offset = base;
@@ -186,7 +221,7 @@ int trib_ring_skip_sector(const struct trib_ring *r, struct trib_ring_cursor *c,
         return rc;
     if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
         return 0;
-    trib_ring_cursor_at(c, r->storage, sector, &h);
+    trib_ring_cursor_at(c, r, sector, &h);
     return 1;
 }
 
@@ -237,7 +272,7 @@ int trib_ring_seek(const struct trib_ring *r, uint64_t pos, struct trib_ring_cur
         return rc;
     struct trib_ring_cursor c;
     struct trib_ring_record record;
-    trib_ring_cursor_at(&c, r->storage, sector, &h);
+    trib_ring_cursor_at(&c, r, sector, &h);
     do {
         *out = c;
         rc = trib_ring_next(r, &c, &record);
@@ -253,6 +288,14 @@ int trib_ring_oldest(const struct trib_ring *r, uint64_t *out_pos)
     if (rc == 0)
         *out_pos = h.base_pos;
     return rc;
+}
+
+int trib_ring_read_checked(const struct trib_storage *s, uint32_t address, uint32_t head, uint32_t length,
+                           uint32_t seed, uint8_t *out)
+{
+    if (s->read(s->context, address - head, out - head, head + length + TRIB_RING_TAIL_BYTES) < 0)
+        return TRIB_EIO;
+    return trib_format_record_whole(out - head, head + length, seed) ? 0 : TRIB_EDAMAGED;
 }
 
 int trib_ring_context(const struct trib_ring *r, uint32_t address, uint32_t seed,
@@ -273,6 +316,7 @@ int trib_ring_context(const struct trib_ring *r, uint32_t address, uint32_t seed
     if (b.error || b.pos + out->content_len > raw.body_bytes)
         return TRIB_EDAMAGED;
     out->content = sector * s->sector_bytes + raw.body + b.pos;
+    out->head = raw.body + b.pos - offset;
     out->user = out->content + out->content_len;
     out->user_len = raw.body_bytes - b.pos - out->content_len;
     return 0;

@@ -75,13 +75,14 @@ static void record_begin(struct trib_ring_writer *w, uint32_t body)
         prefix[1] = (uint8_t)body;
     }
     w->crc = w->ring->seed;
+    w->first = w->offset == w->from;
     put(w, prefix, prefix_bytes(body));
 }
 
 static void record_end(struct trib_ring_writer *w)
 {
     uint8_t crc[4];
-    trib_put_u32(crc, w->crc);
+    trib_put_u32(crc, w->first ? ~w->crc : w->crc);
     put(w, crc, sizeof crc);
 }
 
@@ -141,7 +142,7 @@ static int find_context(const struct trib_ring_writer *w, uint32_t ref, uint32_t
     if (rc != 0)
         return rc;
     *out_offset = 0;
-    trib_ring_cursor_at(&c, r->storage, r->sector, &h);
+    trib_ring_cursor_at(&c, r, r->sector, &h);
     uint32_t boot = c.boot;
     while ((rc = trib_ring_next_in_sector(r->storage, &c, r->offset, &record)) > 0) {
         if (c.boot != boot)
@@ -308,6 +309,8 @@ static bool kept(const struct trib_ring_writer *w, struct trib_ring_cursor *c)
     c->sector_seq = r->sector_seq;
     c->offset = w->from;
     c->seed = r->seed;
+    c->cap = UINT64_MAX;
+    c->cap_at = UINT32_MAX;
     while (trib_ring_next_in_sector(r->storage, c, w->offset, &record) > 0)
         ;
     return w->error == 0 && c->pos == w->pos && trib_format_align(r->storage, c->offset) == w->offset;
@@ -380,7 +383,7 @@ int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record
     for (uint32_t done = 0; done < from->bytes;) {
         uint32_t n = from->bytes - done < sizeof piece ? from->bytes - done : (uint32_t)sizeof piece;
         if (s->read(s->context, from->address + done, piece, n) < 0)
-            w->crc = ~w->crc; /* what cannot be read must not be vouched for */
+            w->crc ^= 1; /* what cannot be read must not be vouched for */
         put(w, piece, n);
         done += n;
     }
@@ -391,13 +394,13 @@ int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record
 }
 
 /* False: that sector is not there any more. */
-TRIB_OWN_FRAME static bool cursor_into(const struct trib_storage *s, uint32_t sector, uint32_t seed,
+TRIB_OWN_FRAME static bool cursor_into(const struct trib_ring *r, uint32_t sector, uint32_t seed,
                                        struct trib_ring_cursor *out)
 {
     struct trib_ring_header h;
-    if (trib_format_header_read(s, sector, &h) != 0 || h.crc != seed)
+    if (trib_format_header_read(r->storage, sector, &h) != 0 || h.crc != seed)
         return false;
-    trib_ring_cursor_at(out, s, sector, &h);
+    trib_ring_cursor_at(out, r, sector, &h);
     return true;
 }
 
@@ -410,7 +413,7 @@ int trib_ring_copy_contexts(struct trib_ring *r, uint32_t sector, uint32_t seed)
     struct trib_ring_writer w;
     memset(r->context, 0, sizeof r->context);
     r->context_count = 0;
-    if (!cursor_into(s, sector, seed, &c))
+    if (!cursor_into(r, sector, seed, &c))
         return 0;
     trib_ring_begin(&w, r);
     while (trib_ring_next_in_sector(s, &c, trib_format_area_end(s), &record) > 0) {

@@ -147,6 +147,7 @@ static void take_event(const struct trib_ring_record *record, const struct trib_
     out->ord = record->ord;
     out->data = record->data;
     out->data_bytes = record->data_bytes;
+    out->head = (uint8_t)record->head;
     out->context = record->context;
     out->seed = c->seed;
     out->after = *c;

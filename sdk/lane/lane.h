@@ -22,6 +22,7 @@ struct trib_lane_item {
     uint32_t data, data_bytes; /* event: where its fields are in the lane's storage */
     uint32_t context, seed;    /* event: address of its context or UINT32_MAX */
     uint8_t type, drop_class, drop_reason;
+    uint8_t head;        /* event: bytes of its record before its fields */
     uint8_t start_bytes; /* start: its fields */
     uint8_t start[TRIB_LANE_START_BYTES];
     struct trib_ring_cursor after;

@@ -141,7 +141,11 @@ static void explore(unsigned level, unsigned depth, int number, uint64_t every)
         if (level == 0)
             snprintf(where, sizeof where, "step %d, tick %llu", number, (unsigned long long)(k - from));
         (void)work(number);
-        assert_true(world->power.off);
+        if (!world->power.off) { /* bits that read differently may spare the recovery an erase */
+            assert_true(lanes[0].shape == TORN_UNSTABLE || lanes[0].shape == TORN_DRIFTING);
+            world_power_on(world);
+            continue;
+        }
         world_power_on(world);
         if (depth > 1)
             explore(level + 1, depth - 1, -1, options.every);
@@ -259,11 +263,11 @@ static void test_what_was_durable_arrives_once_whatever_the_power_tears(void **s
     (void)state;
     double start = now(), part = 0;
     unsigned parts = options.geometry < 0 ? GEOMETRIES : 1;
-    parts *= options.shape < 0 ? TORN_SHAPES - 1u : 1;
+    parts *= options.shape < 0 ? TORN_SHAPES : 1;
     for (unsigned g = 0; g < GEOMETRIES; g++)
         for (unsigned s = 0; s < TORN_SHAPES; s++) {
             if ((options.geometry >= 0 && (unsigned)options.geometry != g) ||
-                (options.shape >= 0 ? (unsigned)options.shape != s : s == TORN_DRIFTING))
+                (options.shape >= 0 && (unsigned)options.shape != s))
                 continue;
             if (!options.json)
                 fprintf(stderr, "sector %u x %u, unit %u, %s\n", geometries[g].sector_bytes,

@@ -5,7 +5,7 @@ void world_init(struct world *w, struct torn_storage lanes[2], struct geometry g
 {
     memset(w, 0, sizeof *w);
     w->geometry = geometry;
-    w->strict = shape == TORN_PREFIX || shape == TORN_BITS;
+    w->strict = shape != TORN_UNSTABLE && shape != TORN_DRIFTING;
     w->next_number = 1;
     w->power = (struct torn_power){.cut_at = UINT64_MAX, .random = seed * 2 + 1};
     fake_device_init(&w->device, 256, 3, 1);

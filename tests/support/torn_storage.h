@@ -19,7 +19,7 @@ enum torn_shape {
     TORN_BITS,   /* of the piece under the cut, each bit by itself has or has not changed */
     TORN_PAGES,  /* pieces of the call in any order: each whole, untouched or half done */
     TORN_UNSTABLE, /* as TORN_BITS, and of an erase bits that did not change read as either, until they settle */
-    TORN_DRIFTING, /* the same for programs: more than the ring promises to bear, see its README */
+    TORN_DRIFTING, /* the same for programs: what is torn may read as damaged at one mount, and well later */
     TORN_UNSYNCED, /* a file: each disk sector holds what it held at some moment since the last sync */
     TORN_SHAPES
 };

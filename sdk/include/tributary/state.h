@@ -34,7 +34,10 @@ struct trib_ring_cursor {
     uint32_t sector;
     uint32_t sector_seq;
     uint32_t offset;
-    uint32_t seed; /* CRC of the sector's header: where each record's CRC starts */
+    uint32_t seed;    /* CRC of the sector's header: where each record's CRC starts */
+    uint32_t cap_at;  /* from this offset on, cap is to be found anew */
+    uint64_t cap;     /* what lies below cap_at and has this position or a higher one does not count */
+    uint64_t end_cap; /* the same for the whole sector: where the next one begins */
 };
 
 struct trib_ring {
@@ -67,6 +70,8 @@ struct trib_ring {
     } context[TRIB_RING_CONTEXTS];
     bool open; /* there is an active sector */
     bool need_sync;
+    bool
+        seal_spent; /* a cut may have begun to program the active sector's seal, and left nothing to be seen */
     bool need_base;       /* the next record must be a base: after a boot, or after damage */
     bool start_acked;     /* stream.start of the stream at acked_pos */
     uint8_t wiped;        /* TRIB_FORMAT_WIPED: of a stream that starts with `erased` */
