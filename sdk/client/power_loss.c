@@ -45,7 +45,7 @@ TRIB_OWN_FRAME static bool begin(const struct trib_ring *r, uint32_t back, struc
     (void)trib_ring_find_sector(r, r->sector_seq - back, UINT32_MAX, &sector, &h);
     if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
         return false;
-    trib_ring_cursor_at(out, r->storage, sector, &h);
+    trib_ring_cursor_at(out, r, sector, &h);
     return true;
 }
 
