@@ -33,6 +33,12 @@ static uint64_t subtract(uint64_t a, uint64_t b)
     return a < b ? 0 : a - b;
 }
 
+/* By how much a clock may be off after so long; rounded up. */
+static uint64_t drift_ms(uint64_t distance_ms)
+{
+    return distance_ms / DRIFT_MS_PER_MS + (distance_ms % DRIFT_MS_PER_MS != 0);
+}
+
 /* From the anchor of this boot that leaves the least uncertainty. */
 static bool time_from_own_boot(const struct trib_wire_batch_head *head, struct gw_event *out)
 {
@@ -43,8 +49,7 @@ static bool time_from_own_boot(const struct trib_wire_batch_head *head, struct g
             continue;
         const bool later = out->mono_ms >= a->mono_ms;
         const uint64_t distance = later ? out->mono_ms - a->mono_ms : a->mono_ms - out->mono_ms;
-        const uint64_t uncertainty =
-            add(a->uncertainty_ms, distance / DRIFT_MS_PER_MS + (distance % DRIFT_MS_PER_MS != 0));
+        const uint64_t uncertainty = add(a->uncertainty_ms, drift_ms(distance));
         if (found && uncertainty >= out->uncertainty_ms)
             continue;
         found = true;
@@ -73,7 +78,8 @@ static bool time_from_other_boots(const struct trib_wire_batch_head *head, struc
     if (!before || !after)
         return false;
     const uint64_t latest = after->utc_ms;
-    uint64_t earliest = add(before->utc_ms, out->mono_ms); /* mono_ms counts from the boot */
+    /* mono_ms counts from the boot, on a clock that may be fast. */
+    uint64_t earliest = add(before->utc_ms, out->mono_ms - drift_ms(out->mono_ms));
     if (earliest > latest)
         earliest = before->utc_ms < latest ? before->utc_ms : latest;
     const uint64_t half = (latest - earliest + 1) / 2;

@@ -59,6 +59,10 @@ static void put_anchor(struct trib_wire_batch_head *head, const struct trib_anch
     if (anchor)
         head->anchors[head->anchor_count++] =
             (struct trib_wire_anchor){anchor->boot, anchor->mono_ms, anchor->utc_ms, anchor->uncertainty_ms};
+#ifdef TRIB_MUTANT_ANCHOR_WITHOUT_BOOT
+    if (anchor)
+        head->anchors[head->anchor_count - 1].boot = head->boot;
+#endif
 }
 
 /* The anchors of a boot, or, if it has none, the nearest before and after: UTC is then bounded by them. */
@@ -168,7 +172,9 @@ static int put_item(struct batch *b, unsigned lane)
     if (item->kind == TRIB_LANE_ITEM_DROP) {
         if (!room(b, 0))
             return TRIB_ESPACE;
+#ifndef TRIB_MUTANT_SILENT_DROP
         trib_wire_batch_drop(&b->w, lane, item->count, item->drop_class, item->drop_reason);
+#endif
         return b->w.w.error;
     }
     int rc = context_index(b, lane, item, &context);

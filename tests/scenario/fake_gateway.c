@@ -297,7 +297,7 @@ void fake_gateway_step(struct fake_gateway *gateway)
 {
     for (size_t i = 0; i < gateway->connection_count; i++)
         serve(&gateway->connections[i]);
-    if (fake_chance(gateway->random, 3))
+    if (fake_chance(gateway->random, 3) && !gateway->stalls)
         commit_queued(gateway);
 }
 

@@ -42,6 +42,7 @@ struct fake_gateway {
     /* Makes every message, both ways, what a later version might send: a key, an element and a message type more. */
     bool newer;
     bool swallows; /* loses a BATCH now and then, so that the next one leaves a hole */
+    bool stalls;   /* commits nothing: the disk hangs */
 };
 
 void fake_gateway_start(struct fake_gateway *gateway, const char *folder, struct fake_random *random);

@@ -127,16 +127,29 @@ static void test_a_boot_without_anchor_is_estimated_between_its_neighbours(void 
     (void)state;
     const struct trib_wire_anchor anchors[] = {
         {8, 1, 1000000, 30}, {9, 1, 2000000, 30}, {12, 1, 3000000, 20}, {14, 1, 9000000, 20}};
-    resolve(anchors, 4, 100000, 100000); /* between 2000000 + 100000 and 3000000 */
+    resolve(anchors, 4, 100000, 100000); /* between 2000000 + 100000 less 10 of drift and 3000000 */
     assert_int_equal(event.quality, TRIB_TIME_ESTIMATED);
-    assert_int_equal(event.utc_ms, 2550000);
-    assert_int_equal(event.uncertainty_ms, 450030);
+    assert_int_equal(event.utc_ms, 2549995);
+    assert_int_equal(event.uncertainty_ms, 450035);
     const uint64_t earlier = event.utc_ms;
     resolve(anchors, 4, 100010, 100010);
     assert_true(event.utc_ms > earlier);
     resolve(anchors, 4, 5000000, 5000000); /* a mono_ms that did not begin with the boot */
     assert_int_equal(event.utc_ms, 2500000);
     assert_int_equal(event.uncertainty_ms, 500030);
+}
+
+/* A boot of 20 hours on a clock that is 100 ppm fast, right behind the anchor of the boot before. */
+static void test_a_fast_clock_stays_within_an_estimated_times_uncertainty(void **state)
+{
+    (void)state;
+    const struct trib_wire_anchor anchors[] = {{9, 1, 1000000, 5}, {11, 1, 73010000, 5}};
+    resolve(anchors, 2, 72007200, 72007200);
+    assert_int_equal(event.quality, TRIB_TIME_ESTIMATED);
+    const uint64_t true_ms = 73000000;
+    const uint64_t error = event.utc_ms > true_ms ? event.utc_ms - true_ms : true_ms - event.utc_ms;
+    assert_true(error <= event.uncertainty_ms);
+    assert_true(event.uncertainty_ms < 8000);
 }
 
 static void test_without_anchors_time_is_that_of_reception(void **state)
@@ -349,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_an_anchor_of_the_same_boot_gives_synced_time),
         cmocka_unit_test(test_the_anchor_with_the_least_uncertainty_counts),
         cmocka_unit_test(test_a_boot_without_anchor_is_estimated_between_its_neighbours),
+        cmocka_unit_test(test_a_fast_clock_stays_within_an_estimated_times_uncertainty),
         cmocka_unit_test(test_without_anchors_time_is_that_of_reception),
         cmocka_unit_test(test_absurd_anchors_neither_overflow_nor_wrap),
         cmocka_unit_test(test_utc_is_written_in_rfc_3339),
