@@ -24,6 +24,7 @@ void ledger_free(struct ledger *ledger)
         free(ledger->lanes[lane].entries);
     free(ledger->sessions);
     free(ledger->rejected);
+    free(ledger->ords);
 }
 
 /* --- what was recorded --- */
@@ -176,20 +177,52 @@ static struct ledger_session *session_of(struct ledger *ledger, uint64_t id)
     return s;
 }
 
+/* An entry of any lane that was recorded at that moment of that boot. */
+static const struct ledger_entry *moment(const struct ledger *ledger, uint64_t boot, uint64_t mono_ms)
+{
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        for (size_t i = ledger->lanes[lane].count; i > 0; i--) {
+            const struct ledger_entry *e = &ledger->lanes[lane].entries[i - 1];
+            if (e->boot == boot && e->mono_ms == mono_ms && e->fate != LEDGER_GONE)
+                return e;
+        }
+    return NULL;
+}
+
+static bool is_power_loss(const struct gw_event *event)
+{
+    return event->type == TRIB_EVENT_SESSION_END &&
+           field_of(event, TRIB_FIELD_REASON) == TRIB_REASON_POWER_LOSS;
+}
+
+/* The SDK made it after the cut, for the moment of the session's last sign of life. */
+static void judge_power_loss_end(struct ledger *ledger, const struct ledger_session *s,
+                                 const struct gw_event *event)
+{
+    const struct ledger_entry *last = moment(ledger, event->boot, event->mono_ms);
+    ledger->power_loss_ends++;
+    if (s->boot != event->boot || event->mono_ms < s->start_mono_ms || !last)
+        fail_msg("session %llx: its end after the power cut is at no moment of its life",
+                 (unsigned long long)s->id);
+    judge_time(ledger, last, event);
+}
+
 /* The totals of an end add up to the time since the start, to the millisecond. */
 static void judge_end(struct ledger *ledger, const struct ledger_session *s, const struct gw_event *event)
 {
     static const unsigned times[] = {TRIB_FIELD_STARTUP_MS,   TRIB_FIELD_PLAYED_MS,  TRIB_FIELD_PAUSED_MS,
                                      TRIB_FIELD_BUFFERING_MS, TRIB_FIELD_SEEKING_MS, TRIB_FIELD_UNKNOWN_MS};
     uint64_t sum = 0;
+    if (s->starts != 1)
+        fail_msg("session %llx: ended and never started", (unsigned long long)s->id);
     ledger->ends++;
-    if (field_of(event, TRIB_FIELD_REASON) == TRIB_REASON_POWER_LOSS) {
-        ledger->power_loss_ends++;
+    if (is_power_loss(event)) {
+        judge_power_loss_end(ledger, s, event);
         return;
     }
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         sum += field_of(event, times[i]);
-    if (s->starts == 1 && (s->boot != event->boot || sum != event->mono_ms - s->start_mono_ms))
+    if (s->boot != event->boot || sum != event->mono_ms - s->start_mono_ms)
         fail_msg("session %llx: its times add up to %llu ms of %llu", (unsigned long long)s->id,
                  (unsigned long long)sum, (unsigned long long)(event->mono_ms - s->start_mono_ms));
 }
@@ -240,6 +273,10 @@ static void take_event(struct ledger *ledger, unsigned lane, const struct gw_eve
     struct ledger_lane *l = &ledger->lanes[lane];
     if (event->type == TRIB_EVENT_STREAM_START) {
         take_start(ledger, lane, event);
+        return;
+    }
+    if (is_power_loss(event)) {
+        judge_session(ledger, event);
         return;
     }
     size_t at = find(l, l->next, l->count, event);
@@ -322,6 +359,14 @@ static void take_seqs(struct ledger *ledger, unsigned lane, const struct trib_wi
     }
 }
 
+static void note_ord(struct ledger *ledger, const struct gw_event *event)
+{
+    if (ledger->ord_count % 4096 == 0)
+        ledger->ords = realloc(ledger->ords, (ledger->ord_count + 4096) * sizeof *ledger->ords);
+    assert_non_null(ledger->ords);
+    ledger->ords[ledger->ord_count++] = (struct ledger_place){event->boot, event->ord};
+}
+
 void ledger_take(struct ledger *ledger, const uint8_t *entry, size_t len)
 {
     struct gw_entry_head head;
@@ -346,6 +391,7 @@ void ledger_take(struct ledger *ledger, const uint8_t *entry, size_t len)
             continue;
         assert_int_equal(gw_event_next(&events, &event), 1);
         assert_int_equal(event.seq, item.seq);
+        note_ord(ledger, &event);
         take_event(ledger, item.lane, &event);
     }
     assert_int_equal(more, 0);
@@ -366,6 +412,16 @@ static void judge_favourites(const struct ledger *ledger)
     }
 }
 
+/* Boot and ord order all that a device recorded, whatever lane it went through: no two events share them. */
+static void judge_ords(struct ledger *ledger)
+{
+    qsort(ledger->ords, ledger->ord_count, sizeof *ledger->ords, by_place);
+    for (size_t i = 1; i < ledger->ord_count; i++)
+        if (by_place(&ledger->ords[i - 1], &ledger->ords[i]) == 0)
+            fail_msg("two events are boot %llu, ord %llu", (unsigned long long)ledger->ords[i].stream,
+                     (unsigned long long)ledger->ords[i].seq);
+}
+
 void ledger_judge(struct ledger *ledger)
 {
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
@@ -379,6 +435,11 @@ void ledger_judge(struct ledger *ledger)
                 fail_msg("boot %u ord %u: a durable session.end is not there", l->entries[i].boot,
                          l->entries[i].ord);
     }
+    for (size_t i = 0; i < ledger->session_count; i++)
+        if (ledger->sessions[i].ends != 1)
+            fail_msg("session %llx: started in boot %u, and never ended",
+                     (unsigned long long)ledger->sessions[i].id, ledger->sessions[i].boot);
+    judge_ords(ledger);
     judge_favourites(ledger);
     for (unsigned reason = 0; reason < LEDGER_REASONS; reason++)
         if (reason != TRIB_DROP_SUPERSEDED && ledger->dropped[TRIB_LANE_VITAL][TRIB_DROP_VITAL][reason] > 0)

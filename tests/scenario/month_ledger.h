@@ -62,6 +62,8 @@ struct ledger {
     bool may_lose_streams; /* torn pages in any order look like damage: sdk/journal/README.md, known limits */
     uint64_t lost_streams,
         unaccounted; /* unaccounted: what stream.start says that the stream before had besides */
+    struct ledger_place *ords; /* boot and ord of all that was delivered */
+    size_t ord_count;
     uint64_t delivered, quarantined, never_durable, worst_cut;
     uint64_t dropped[TRIB_LANE_COUNT][LEDGER_CLASSES][LEDGER_REASONS];
     uint64_t quality[4], worst_error_ms, worst_uncertainty_ms;
