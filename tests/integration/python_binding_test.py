@@ -130,10 +130,12 @@ def test_what_was_recorded_offline_survives_the_death_of_the_process(gateway, cl
     with client_of(gateway, "py-offline") as client:
         assert client.flush(10)
         assert client.stats.waiting == 0 and client.stats.damaged == 0
-    events = events_of(gateway, "py-offline", 42)
+    events = events_of(gateway, "py-offline", 43)
     assert [e["type"] for e in events[:2]] == ["session.start", "playing"]
-    assert [e["item"] for e in events[2:]] == [f"item-{i}" for i in range(40)]
-    assert len({e["id"] for e in events}) == 42 and {e["boot"] for e in events} == {1}
+    assert [e["item"] for e in events[2:-1]] == [f"item-{i}" for i in range(40)]
+    assert (events[-1]["type"], events[-1]["reason"]) == ("session.end", "power_loss")
+    assert events[-1]["session"] == events[0]["session"]
+    assert len({e["id"] for e in events}) == 43 and {e["boot"] for e in events} == {1}
 
 
 def test_a_custom_event_without_a_schema_is_told_and_holds_up_nothing(gateway, client_of):
