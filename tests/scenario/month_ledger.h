@@ -61,7 +61,7 @@ struct ledger {
     bool reading;
     bool may_lose_streams; /* torn pages in any order look like damage: sdk/journal/README.md, known limits */
     uint64_t lost_streams,
-        unaccounted; /* unaccounted: what stream.start says that the stream before had besides */
+        unaccounted;           /* unaccounted: what stream.start says that the stream before had besides */
     struct ledger_place *ords; /* boot and ord of all that was delivered */
     size_t ord_count;
     uint64_t delivered, quarantined, never_durable, worst_cut;
