@@ -141,7 +141,7 @@ def test_what_was_recorded_offline_survives_the_death_of_the_process(gateway, cl
 def test_a_custom_event_without_a_schema_is_told_and_holds_up_nothing(gateway, client_of):
     rejected = []
     client = client_of(gateway, "py-2", on_rejected=lambda stream, seq, code: rejected.append(code))
-    client.custom("menu.opened", {"item": "settings", "depth": 2, "first": True})
+    client.custom("menu.opened", {"item": "settings", "depth": 2, "first": True, "most": 2**64 - 1, "raw": b"\0\1"})
     client.add_favourite("movie-2")
     assert client.flush(10)
     assert rejected == [5] and client.stats.rejected == 1
@@ -151,7 +151,7 @@ def test_a_custom_event_without_a_schema_is_told_and_holds_up_nothing(gateway, c
 def test_errors_are_exceptions_and_a_closed_client_says_so(gateway, client_of, tributary, tmp_path):
     client = client_of(gateway, "py-3")
     for wrong in (lambda: client.session(""), lambda: client.session("a\0b"), lambda: client.add_favourite("x" * 129),
-                  lambda: client.custom("s", {"n": 2**63}), lambda: client.custom("s", {str(i): 1 for i in range(17)})):
+                  lambda: client.custom("s", {"n": 2**64}), lambda: client.custom("s", {str(i): 1 for i in range(17)})):
         with pytest.raises(tributary.InvalidArgument):
             wrong()
     with pytest.raises(tributary.InvalidArgument):

@@ -388,6 +388,17 @@ void trib_py_custom_int(struct trib_py_custom *custom, const char *name, int64_t
     trib_custom_int(&custom->event, name, value);
 }
 
+void trib_py_custom_uint(struct trib_py_custom *custom, const char *name, uint64_t value)
+{
+    trib_custom_uint(&custom->event, name, value);
+}
+
+void trib_py_custom_bytes(struct trib_py_custom *custom, const char *name, const uint8_t *value,
+                          size_t length)
+{
+    trib_custom_bytes(&custom->event, name, value, length);
+}
+
 void trib_py_custom_bool(struct trib_py_custom *custom, const char *name, int value)
 {
     trib_custom_bool(&custom->event, name, value != 0);

@@ -18,7 +18,7 @@
 #endif
 
 /* What the Python side must agree with: raised with each change of this file. */
-#define TRIB_PY_ABI 1
+#define TRIB_PY_ABI 2
 
 struct trib_py;
 struct trib_py_session;
@@ -94,6 +94,9 @@ TRIB_PY_API int trib_py_favourite(struct trib_py *handle, int add, const char *l
 TRIB_PY_API struct trib_py_custom *trib_py_custom_new(const char *schema);
 TRIB_PY_API void trib_py_custom_text(struct trib_py_custom *custom, const char *name, const char *value);
 TRIB_PY_API void trib_py_custom_int(struct trib_py_custom *custom, const char *name, int64_t value);
+TRIB_PY_API void trib_py_custom_uint(struct trib_py_custom *custom, const char *name, uint64_t value);
+TRIB_PY_API void trib_py_custom_bytes(struct trib_py_custom *custom, const char *name, const uint8_t *value,
+                                      size_t length);
 TRIB_PY_API void trib_py_custom_bool(struct trib_py_custom *custom, const char *name, int value);
 TRIB_PY_API int trib_py_custom_record(struct trib_py *handle, struct trib_py_custom *custom);
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "tributary/port.h"
+#include "wire/cbor.h"
 #include "wire/error.h"
 #include "wire/vocabulary.h"
 
@@ -196,19 +197,33 @@ int trib_favourite_add(struct trib_client *client, const char *list, const char 
 int trib_favourite_remove(struct trib_client *client, const char *list, const char *item,
                           const char *user_id);
 
-/* --- Custom events: a schema name and attributes, into the caller's buffer; errors are sticky until the record. --- */
+/*
+ * --- Custom events: a schema name and up to 16 attributes, into the caller's buffer. ---
+ *
+ * Errors are sticky: after the first one the setters do nothing, and trib_custom_record returns it. TRIB_EINVAL: a name
+ * that is empty or longer than 128 bytes, or a 17th attribute; TRIB_ESPACE: the buffer is too small. Texts are UTF-8.
+ * The wire has no floating point: send a scaled integer (7.25 as 725 in `percent_hundredths`).
+ */
+
+/* Bytes that a buffer must have at most, also as a constant expression: for a schema name, so many attributes, the sum
+ * of the lengths of their names, and that of their texts and bytes (each below 64 KiB). Any number takes its worst. */
+#define TRIB_CUSTOM_BYTES_MAX(schema_bytes, attribute_count, names_bytes, texts_bytes)                       \
+    (8u + (schema_bytes) + 11u * (attribute_count) + (names_bytes) + (texts_bytes))
 
 /* An event in the making. The fields are private. */
 struct trib_custom {
-    uint8_t *buffer;
-    size_t capacity, length;
+    struct trib_cbor_writer w;
     unsigned count;
-    int error;
 };
 void trib_custom_begin(struct trib_custom *event, uint8_t *buffer, size_t capacity, const char *schema);
+/* NULL is the empty text. */
 void trib_custom_text(struct trib_custom *event, const char *name, const char *value);
+void trib_custom_bytes(struct trib_custom *event, const char *name, const void *value, size_t length);
 void trib_custom_int(struct trib_custom *event, const char *name, int64_t value);
+void trib_custom_uint(struct trib_custom *event, const char *name, uint64_t value);
 void trib_custom_bool(struct trib_custom *event, const char *name, bool value);
+/* TRIB_EFULL: staging has no room now; TRIB_ESPACE also: no sector or message can hold it; TRIB_ESTOPPED. The event may be
+ * recorded again, or the buffer be used for another one. */
 int trib_custom_record(struct trib_client *client, struct trib_custom *event);
 
 #include "tributary/state.h" /* struct trib_client and struct trib_session, visible so that callers can own them */

@@ -324,16 +324,20 @@ class Client:
         """The item is no favourite any more."""
         self._favourite(False, item, list_name, user_id)
 
-    def custom(self, schema: str, attributes: Mapping[str, Union[str, int, bool]]) -> None:
-        """An event of a schema of your own: at most 16 attributes, about 2,000 bytes in all. A gateway that does not
+    def custom(self, schema: str, attributes: Mapping[str, Union[str, bytes, int, bool]]) -> None:
+        """An event of a schema of your own: at most 16 attributes, about 2,000 bytes in all. There is
+        no floating point on the wire: scale to an integer. A gateway that does not
         know the schema puts it into quarantine, and on_rejected tells."""
-        put: List[Tuple[Any, bytes, Union[bytes, int]]] = []
+        put: List[Tuple[Any, ...]] = []
         for name, value in attributes.items():
             if isinstance(value, str):
                 put.append((_library.custom_text, _text(name) or b"", _text(value) or b""))
-            elif isinstance(value, int) and -(2**63) <= value < 2**63:
-                put.append((_library.custom_bool if isinstance(value, bool) else _library.custom_int,
-                            _text(name) or b"", value))
+            elif isinstance(value, bytes):
+                put.append((_library.custom_bytes, _text(name) or b"", value, len(value)))
+            elif isinstance(value, int) and -(2**63) <= value < 2**64:
+                setter = (_library.custom_bool if isinstance(value, bool) else
+                          _library.custom_int if value < 2**63 else _library.custom_uint)
+                put.append((setter, _text(name) or b"", value))
             else:
                 raise InvalidArgument(-10)
         schema_text = _text(schema)
@@ -341,8 +345,8 @@ class Client:
             event = _library.custom_new(schema_text)
             if not event:
                 raise MemoryError
-            for function, key, raw in put:
-                function(event, key, raw)
+            for function, *arguments in put:
+                function(event, *arguments)
             _check(_library.custom_record(handle, event))
 
     # --- State ---

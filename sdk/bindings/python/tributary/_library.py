@@ -3,10 +3,10 @@
 import ctypes
 import ctypes.util
 import os
-from ctypes import (CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_uint, c_uint32, c_uint64, c_void_p)
+from ctypes import (CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_void_p)
 from pathlib import Path
 
-ABI = 1
+ABI = 2
 STAT_COUNT = 12
 
 LogCallback = CFUNCTYPE(None, c_int, c_char_p)
@@ -46,6 +46,8 @@ _FUNCTIONS = {
     "custom_new": (c_void_p, c_char_p),
     "custom_text": (None, c_void_p, c_char_p, c_char_p),
     "custom_int": (None, c_void_p, c_char_p, c_int64),
+    "custom_uint": (None, c_void_p, c_char_p, c_uint64),
+    "custom_bytes": (None, c_void_p, c_char_p, c_char_p, c_size_t),
     "custom_bool": (None, c_void_p, c_char_p, c_int),
     "custom_record": (c_int, c_void_p, c_void_p),
 }
