@@ -192,6 +192,16 @@ int trib_client_drain(struct trib_client *client)
     return result;
 }
 
+/* The sector has no room for an ack: the next one's header says it, if the acks made a sector free. Without that a full
+ * lane would be full again after a boot. */
+static int note_by_header(struct trib_client *client, unsigned lane)
+{
+    int rc = trib_lane_open(&client->lanes[lane], NULL, TRIB_RING_USE_SPARE);
+    if (rc == 0 && lane == TRIB_LANE_VITAL)
+        client->state_due = true;
+    return rc == TRIB_EFULL ? 0 : rc;
+}
+
 int trib_client_save_acks(struct trib_client *client)
 {
     int result = 0;
@@ -204,8 +214,9 @@ int trib_client_save_acks(struct trib_client *client)
         trib_ring_begin(&w, r);
         int rc = trib_ring_put_ack(&w, crc);
         int committed = trib_ring_commit(&w);
-        if (rc != TRIB_ESPACE && committed < 0) /* with no room, the next sector's header will say it */
-            result = committed;
+        rc = rc == TRIB_ESPACE ? note_by_header(client, lane) : committed;
+        if (rc < 0)
+            result = rc;
     }
     return result == TRIB_EDAMAGED ? 0 : result;
 }
