@@ -157,9 +157,10 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     int rc = mount(client, found);
     if (rc == 0)
         rc = begin_streams(client, found);
+    if (rc < 0)
+        return rc;
 #ifndef TRIB_MUTANT_NO_ERASE_AT_START
-    if (rc == 0)
-        rc = trib_client_finish_erase(client);
+    rc = trib_client_finish_erase(client);
 #endif
     if (rc < 0 &&
         client->lanes[TRIB_LANE_ROUTINE].ring.generation == client->lanes[TRIB_LANE_VITAL].ring.generation) {

@@ -233,7 +233,8 @@ static void cut_step(struct world *w, unsigned number, const struct snapshot *be
     w->device.ram[lane].cut_after = k;
     w->device.ram[lane].tear = tear;
     w->device.ram[lane].random = (uint32_t)(k * 2654435761u) | 1;
-    assert_true(step(w, number) != 0);
+    (void)step(w, number); /* what it still finished may be fine */
+    assert_true(w->device.ram[lane].off);
     power_on(w);
     if (cuts % (w->geometry.unit == 256 ? second_every * 64 : second_every) == 0)
         cut_recovery(w, at);

@@ -25,7 +25,7 @@ static void fill_up(struct fake_device *d)
 /* The acks are noted as trib_poll does it, each minute. */
 static void test_a_full_lane_remembers_its_acks_over_a_boot(void **state)
 {
-    static const uint32_t geometries[][3] = {{512, 4, 1},  {384, 3, 1},   {512, 5, 8},   {1024, 4, 32},
+    static const uint32_t geometries[][3] = {{512, 4, 1},  {384, 3, 1},    {512, 5, 8}, {1024, 4, 32},
                                              {4096, 3, 1}, {2048, 4, 256}, {256, 8, 1}, {256, 8, 16}};
     (void)state;
     for (size_t i = 0; i < sizeof geometries / sizeof geometries[0]; i++) {
