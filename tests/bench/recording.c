@@ -2,6 +2,8 @@
  * What recording costs. tools/dev/budgets builds it with -Os and runs it.
  *   recording KIND COUNT   records COUNT events of a kind; callgrind counts inside measured_call only
  *   recording hour UNIT    plays an hour on RAM storage with that program unit, and prints bytes as JSON
+ *   recording session FILE the same for what a real player did: FILE has a line `MS REPORT POSITION_MS VALUE` for each
+ *                          report, REPORT as settop's side file names it; `end` ends the session
  */
 #include "support/fake_device.h"
 
@@ -165,7 +167,60 @@ static void play_hour(struct traffic *t)
     }
 }
 
-static void measure_hour(void)
+/* A poll a second until then. */
+static void let_pass(struct traffic *t, uint64_t until_ms)
+{
+    while (device.now_ms < until_ms) {
+        device.now_ms = until_ms - device.now_ms < 1000 ? until_ms : device.now_ms + 1000;
+        poll_device();
+        exchange(t);
+    }
+}
+
+static enum trib_player_report report_named(const char *name)
+{
+    static const char *const names[] = {
+        [TRIB_PLAYER_PLAY] = "play",         [TRIB_PLAYER_PLAYING] = "playing",
+        [TRIB_PLAYER_PAUSED] = "paused",     [TRIB_PLAYER_BUFFERING] = "buffering",
+        [TRIB_PLAYER_SEEKING] = "seeking",   [TRIB_PLAYER_SEEKED] = "seeked",
+        [TRIB_PLAYER_POSITION] = "position", [TRIB_PLAYER_RATE] = "rate",
+        [TRIB_PLAYER_MUTED] = "muted",       [TRIB_PLAYER_QUALITY] = "quality",
+        [TRIB_PLAYER_DROPPED] = "dropped",   [TRIB_PLAYER_DURATION] = "duration",
+        [TRIB_PLAYER_ERROR] = "error",       [TRIB_PLAYER_COMPLETE] = "complete",
+    };
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0)
+            return (enum trib_player_report)i;
+    fail_msg("no such report: %s", name);
+    return TRIB_PLAYER_POSITION;
+}
+
+static void play_recorded(struct traffic *t, const char *path)
+{
+    const struct trib_content content = {.content_id = "film-0123456789", .user_id = "user-4711"};
+    FILE *file = fopen(path, "r");
+    char line[160], what[24];
+    unsigned long long ms, position;
+    long long value;
+    uint64_t began_ms = device.now_ms;
+    assert_non_null(file);
+    assert_int_equal(trib_session_start(&device.client, &session, &content), 0);
+    while (fgets(line, sizeof line, file)) {
+        if (line[0] == '#')
+            continue;
+        assert_int_equal(sscanf(line, "%llu %23s %llu %lld", &ms, what, &position, &value), 4);
+        let_pass(t, began_ms + ms);
+        if (strcmp(what, "end") == 0)
+            assert_int_equal(trib_session_end(&session, TRIB_REASON_QUIT), 0);
+        else
+            report(report_named(what), position, value);
+    }
+    fclose(file);
+    let_pass(t, device.now_ms + 120000); /* the last ones do not wait for company */
+}
+
+/* recorded: a file, or NULL for the hour. */
+static void measure_playing(const char *recorded)
 {
     struct traffic t;
     uint64_t done[TRIB_LANE_COUNT];
@@ -179,7 +234,11 @@ static void measure_hour(void)
         erases[lane] = device.ram[lane].erases;
         programs[lane] = device.ram[lane].programs;
     }
-    play_hour(&t);
+    uint64_t began_ms = device.now_ms;
+    if (recorded)
+        play_recorded(&t, recorded);
+    else
+        play_hour(&t);
     uint64_t programmed = 0;
     uint32_t erased = 0, programmings = 0;
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
@@ -189,26 +248,28 @@ static void measure_hour(void)
         erased += count;
     }
     assert_int_equal(t.count[DROPS], 0);
-    printf("{\"events\": %zu, \"event_bytes\": %zu, \"contexts\": %zu, \"context_bytes\": %zu, \"batches\": "
+    printf("{\"seconds\": %llu, \"events\": %zu, \"event_bytes\": %zu, \"contexts\": %zu, \"context_bytes\": "
+           "%zu, \"batches\": "
            "%zu, "
            "\"batch_bytes\": %zu, \"websocket_bytes\": %zu, \"total_bytes\": %zu, \"flash_bytes\": %llu, "
            "\"flash_programs\": %u, \"flash_erases\": %u}\n",
-           t.count[EVENTS], t.bytes[EVENTS], t.count[CONTEXTS], t.bytes[CONTEXTS], t.batches, t.overhead,
-           t.websocket, t.total, (unsigned long long)programmed, programmings, erased);
+           (unsigned long long)((device.now_ms - began_ms) / 1000), t.count[EVENTS], t.bytes[EVENTS],
+           t.count[CONTEXTS], t.bytes[CONTEXTS], t.batches, t.overhead, t.websocket, t.total,
+           (unsigned long long)programmed, programmings, erased);
 }
 
 static void run(void **state)
 {
     char **argv = *state;
     unsigned number = (unsigned)atoi(argv[2]);
-    bool hour = strcmp(argv[1], "hour") == 0;
+    bool hour = strcmp(argv[1], "hour") == 0, recorded = strcmp(argv[1], "session") == 0;
     fake_gateway_init(&gateway);
     fake_device_init(&device, SECTOR_BYTES, SECTORS, hour ? number : 1);
     gateway.utc_ms = 1700000000000;
     assert_int_equal(fake_device_boot(&device), 0);
     assert_int_equal(fake_welcome(&gateway, &device), 0);
-    if (hour)
-        measure_hour();
+    if (hour || recorded)
+        measure_playing(recorded ? argv[2] : NULL);
     else
         count_instructions(argv[1], number);
     fake_device_free(&device);
@@ -218,7 +279,8 @@ static void run(void **state)
 int main(int argc, char **argv)
 {
     if (argc != 3) {
-        fprintf(stderr, "usage: recording favourite|custom|state|position COUNT, or: recording hour UNIT\n");
+        fprintf(stderr, "usage: recording favourite|custom|state|position COUNT; recording hour UNIT; "
+                        "recording session FILE\n");
         return 2;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(run, argv)};
