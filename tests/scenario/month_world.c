@@ -205,7 +205,7 @@ static void change_outage(struct month_world *w)
         span = span < 2 * MONTH_HOUR_US ? span : 2 * MONTH_HOUR_US;
     w->outage_us = w->true_us + span / 2 + month_random(w, 0, span);
     w->counts.outages += w->away;
-    w->flapping = w->away && fake_chance(&w->random, 5);
+    w->flapping = w->away && span <= 10 * MONTH_HOUR_US && fake_chance(&w->random, 3);
     w->link.reachable = !w->away || w->flapping;
     if (w->away)
         fake_link_cut(&w->link);
