@@ -36,7 +36,7 @@ install(FILES ports/conformance/conformance.h ports/conformance/peer.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tributary/conformance COMPONENT sdk)
 install(TARGETS tributary-conformance-peer RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT sdk)
 install(FILES ports/mbedtls/net_tls.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tributary/mbedtls COMPONENT sdk)
-install(DIRECTORY ports/template DESTINATION ${CMAKE_INSTALL_DATADIR}/tributary COMPONENT sdk)
+install(DIRECTORY ports/template ports/freertos ports/lwip DESTINATION ${CMAKE_INSTALL_DATADIR}/tributary COMPONENT sdk)
 
 configure_package_config_file(cmake/tributary-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/tributary-config.cmake
                               INSTALL_DESTINATION ${package_dir})
