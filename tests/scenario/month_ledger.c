@@ -82,8 +82,8 @@ void ledger_boot(struct ledger *ledger, uint32_t boot)
             l->entries[l->settled++].fate = LEDGER_AT_RISK;
         for (size_t i = l->count; i > 0 && l->entries[i - 1].boot >= boot; i--) {
             if (l->entries[i - 1].fate == LEDGER_DURABLE)
-                fail_msg("boot %u begins again, and an event of it was durable: %s lane, ord %u, type %u", boot,
-                         lane_names[lane], l->entries[i - 1].ord, l->entries[i - 1].type);
+                fail_msg("boot %u begins again, and an event of it was durable: %s lane, ord %u, type %u",
+                         boot, lane_names[lane], l->entries[i - 1].ord, l->entries[i - 1].type);
             l->entries[i - 1].fate = LEDGER_GONE;
         }
     }
