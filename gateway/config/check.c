@@ -333,6 +333,16 @@ static bool is_key_id(const char *text)
     return text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789")] == 0;
 }
 
+/* What a device takes: some host, a colon, a port; 128 bytes of it. */
+static bool is_authority(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    return colon && colon > text && strlen(text) <= 128 && gw_units_number(colon + 1, &port) && port >= 1 &&
+           port <= 65535 && strcspn(text, " /@") == strlen(text) &&
+           (text[0] == '[' ? colon[-1] == ']' : memchr(text, ':', (size_t)(colon - text)) == NULL);
+}
+
 /* Rules between keys; only worth saying once each key by itself is right. */
 static void check_together(struct gw_check *check)
 {
@@ -347,6 +357,14 @@ static void check_together(struct gw_check *check)
                        "`auth.jwks` needs `auth.audience`: the `aud` tokens must carry");
     if (c->listen.path[0] != '/')
         (void)complain(check, find(check, "listen", "path"), "`listen.path` must begin with `/`");
+    if (c->devices.heartbeat_ms > 0 && c->devices.heartbeat_ms < 1000)
+        (void)complain(check, find(check, "devices", "heartbeat"),
+                       "`devices.heartbeat` must be at least 1s, or 0s for the app's own");
+    for (size_t i = 0; i < c->drain.alternate_count; i++)
+        if (!is_authority(c->drain.alternates[i]))
+            (void)complain(check, find(check, "drain", "alternates"),
+                           "`drain.alternates`: `%.*s` must be host:port, with an IPv6 address in brackets",
+                           SHOWN_MAX, c->drain.alternates[i]);
     if (!is_key_id(c->privacy.pseudonym_key_id))
         (void)complain(check, find(check, "privacy", "pseudonym_key_id"),
                        "`privacy.pseudonym_key_id` may hold only a-z and 0-9");

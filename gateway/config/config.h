@@ -15,6 +15,7 @@
 
 #define GW_CONFIG_PATHS_MAX 4
 #define GW_CONFIG_ORIGINS_MAX 8
+#define GW_CONFIG_ALTERNATES_MAX 4
 
 /*
  * Strings are owned by the config and live until gw_config_free; "" where absent. What each key means, its
@@ -56,6 +57,16 @@ struct gw_config {
         uint32_t hello_timeout_ms;
         uint32_t keepalive_ms;
     } limits;
+    struct {
+        uint32_t heartbeat_ms, sampling_milli, linger_ms, durable_window_ms, vital_share;
+        bool recording, sending;
+        uint32_t recheck_ms;
+    } devices;
+    struct {
+        const char *alternates[GW_CONFIG_ALTERNATES_MAX];
+        size_t alternate_count;
+        uint32_t retry_after_ms;
+    } drain;
     struct {
         bool enabled;
         uint64_t file_bytes;

@@ -558,6 +558,6 @@ void gw_connection_drain(struct gw_connection *connection)
     if (connection->phase == GW_CONNECTION_HEAD)
         refuse(connection, 503, "the gateway is going down");
     else if (connection->phase == GW_CONNECTION_WEBSOCKET && connection->session.in_flight_bytes == 0)
-        gw_session_bye(&connection->session, TRIB_BYE_DRAINING, 2000,
+        gw_session_bye(&connection->session, TRIB_BYE_DRAINING, connection->session.rules->drain_retry_ms,
                        "the gateway is going down for a moment");
 }

@@ -164,7 +164,11 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
                                               .event_bytes = config->limits.event_bytes,
                                               .credit_events = config->limits.credit_events,
                                               .credit_bytes = config->limits.credit_bytes,
+                                              .drain_retry_ms = config->drain.retry_after_ms,
                                               .item_bytes = item_bytes(config)};
+    gw_device_config_make(config, &ingest->rules.devices);
+    for (size_t i = 0; i < config->drain.alternate_count; i++)
+        ingest->rules.alternates[ingest->rules.alternate_count++] = config->drain.alternates[i];
     atomic_init(&ingest->budget_left_bytes, config->limits.memory_bytes);
     uint64_t guaranteed = config->limits.memory_bytes / config->limits.connections / 4;
     ingest->guaranteed_bytes =

@@ -47,6 +47,11 @@ void gw_session_bye(struct gw_session *session, enum trib_bye reason, uint64_t r
         return;
     struct trib_wire_bye bye = {
         .reason = reason, .retry_after_ms = retry_after_ms, .text = {.ptr = text, .len = strlen(text)}};
+    for (; reason == TRIB_BYE_DRAINING && bye.alternate_count < session->rules->alternate_count;
+         bye.alternate_count++) {
+        const char *alternate = session->rules->alternates[bye.alternate_count];
+        bye.alternates[bye.alternate_count] = (struct trib_text){alternate, strlen(alternate)};
+    }
     uint8_t message[SESSION_SEND_MAX];
     size_t len;
     if (trib_wire_bye_encode(&bye, message, sizeof message, &len) == 0)
@@ -205,6 +210,17 @@ static bool check_generation(struct gw_session *session)
     return true;
 }
 
+static void send_config(struct gw_session *session)
+{
+    const struct gw_device_config *devices = &session->rules->devices;
+    struct trib_wire_config config = {
+        .version = devices->version, .map = devices->map, .map_len = devices->map_len};
+    uint8_t buffer[GW_DEVICE_CONFIG_BYTES + 32];
+    size_t len;
+    if (trib_wire_config_encode(&config, buffer, sizeof buffer, &len) == 0)
+        gw_session_send(session, buffer, len);
+}
+
 static void welcome(struct gw_session *session)
 {
     const struct gw_session_rules *rules = session->rules;
@@ -213,7 +229,8 @@ static void welcome(struct gw_session *session)
         .epoch = rules->journal_epoch,
         .max_message_bytes = rules->message_bytes,
         .max_event_bytes = rules->event_bytes,
-        .keepalive_ms = rules->keepalive_ms};
+        .keepalive_ms = rules->keepalive_ms,
+        .config_version = rules->devices.version};
     if (!check_generation(session))
         return;
     if (look_up_streams(session, &message) != GW_OK) {
@@ -243,6 +260,8 @@ static void welcome(struct gw_session *session)
     }
     session->state = GW_SESSION_OPEN;
     gw_session_send(session, buffer, len);
+    if (session->config_version != rules->devices.version)
+        send_config(session);
     gw_metric_add(GW_METRIC_CONNECTS, 1);
 }
 
@@ -269,6 +288,7 @@ static void hello(struct gw_session *session, const uint8_t *data, size_t len)
         return;
     }
     session->device_generation = message.generation;
+    session->config_version = message.config_version;
     session->acked_elsewhere = !text_is(message.acked_gateway, session->rules->gateway_id) ||
                                message.acked_epoch != session->rules->journal_epoch;
     if (!take_streams(session, &message)) {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "session/admit.h"
+#include "session/device_config.h"
 #include "session/registry.h"
 #include "wire/message.h"
 
@@ -28,8 +29,12 @@ struct gw_session_rules {
     uint32_t keepalive_ms;
     uint32_t message_bytes; /* largest message after HELLO */
     uint32_t event_bytes;
-    uint32_t credit_events, credit_bytes; /* window of a connection */
-    uint64_t item_bytes;                  /* most that one batch may take in the journal; 0: no bound */
+    uint32_t credit_events, credit_bytes;             /* window of a connection */
+    struct gw_device_config devices;                  /* sent to devices that have another version */
+    const char *alternates[TRIB_WIRE_ALTERNATES_MAX]; /* with BYE draining */
+    size_t alternate_count;
+    uint32_t drain_retry_ms;
+    uint64_t item_bytes; /* most that one batch may take in the journal; 0: no bound */
 };
 
 /* One admitted batch on its way to the journal and back. The arena holds everything `admitted` points to. */
@@ -98,6 +103,7 @@ struct gw_session {
     char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
     struct gw_registry_seat seat; /* entry NULL until HELLO */
     uint64_t device_generation;
+    uint64_t config_version; /* that the device has */
     uint64_t opened_ms, heard_ms, pinged_ms;
     struct gw_session_stream streams[TRIB_WIRE_STREAMS_MAX];
     size_t stream_count;

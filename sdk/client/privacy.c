@@ -125,7 +125,7 @@ static void forget(struct trib_client *client)
     client->staging.head = client->staging.vital_cost = 0;
     memset(client->staging.tail, 0, sizeof client->staging.tail);
     trib_client_unlock(client);
-    trib_uplink_close(&client->uplink, trib_client_now(client));
+    trib_uplink_restart(&client->uplink, trib_client_now(client));
     memset(config->transmit, 0, config->transmit_bytes);
     memset(config->receive, 0, config->receive_bytes);
 }

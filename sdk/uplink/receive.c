@@ -103,6 +103,8 @@ static int take_bye(struct trib_uplink *u, const uint8_t *data, size_t len)
     case TRIB_BYE_BLOCKED:
     case TRIB_BYE_AUTH:
         return TRIB_EAUTH;
+    case TRIB_BYE_ERASED:
+        return TRIB_EERASED;
     case TRIB_BYE_REPLACED:
         u->patience = TRIB_UPLINK_LONGEST;
         return TRIB_EBUSY;

@@ -136,7 +136,7 @@ static int end(struct trib_uplink *u, int error)
 {
     if (u->close_code == 0)
         u->close_code = close_code_for(error);
-    if (error == TRIB_EAUTH || error == TRIB_EVERSION)
+    if (error == TRIB_EAUTH || error == TRIB_EVERSION || error == TRIB_EERASED)
         u->patience = TRIB_UPLINK_HOURS;
     trib_uplink_hang_up(u);
     trib_uplink_schedule(u);
@@ -434,6 +434,15 @@ void trib_uplink_close(struct trib_uplink *u, uint64_t now_ms)
     trib_uplink_hang_up(u);
     u->phase = TRIB_UPLINK_IDLE;
     u->retry_at_ms = now_ms;
+}
+
+void trib_uplink_restart(struct trib_uplink *u, uint64_t now_ms)
+{
+    trib_uplink_close(u, now_ms);
+    if (u->phase == TRIB_UPLINK_REFUSED) {
+        u->phase = TRIB_UPLINK_IDLE;
+        u->retry_at_ms = now_ms;
+    }
 }
 
 enum trib_uplink_phase trib_uplink_get_phase(const struct trib_uplink *u)

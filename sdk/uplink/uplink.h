@@ -72,6 +72,8 @@ int trib_uplink_poll(struct trib_uplink *u, uint64_t now_ms, uint32_t *out_next_
 /* New data waits in the source: look at it in the next poll. Never shortens a backoff. */
 void trib_uplink_wake(struct trib_uplink *u);
 void trib_uplink_close(struct trib_uplink *u, uint64_t now_ms);
+/* Closes; what the gateway refused is no more, so the next connection is due at once. */
+void trib_uplink_restart(struct trib_uplink *u, uint64_t now_ms);
 enum trib_uplink_phase trib_uplink_get_phase(const struct trib_uplink *u);
 
 #ifdef __cplusplus

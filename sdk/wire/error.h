@@ -37,7 +37,8 @@ extern "C" {
     X(-17, EBUSY, "in use by another process, or too busy now")                                              \
     X(-18, ESTOPPED, "recording is switched off")                                                            \
     X(-19, ETIMEOUT, "it took too long")                                                                     \
-    X(-20, EVERSION, "the peer speaks another version")
+    X(-20, EVERSION, "the peer speaks another version")                                                      \
+    X(-21, EERASED, "this journal is from before an erasure: call trib_erase")
 
 /* TRIB_ESPACE and so on. */
 enum trib_error {

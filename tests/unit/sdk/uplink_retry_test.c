@@ -11,6 +11,7 @@ static void test_fatal_answers_wait_for_hours(void **state)
     } cases[] = {{TRIB_BYE_VERSION, NULL, TRIB_EVERSION},
                  {TRIB_BYE_BLOCKED, NULL, TRIB_EAUTH},
                  {TRIB_BYE_AUTH, NULL, TRIB_EAUTH},
+                 {TRIB_BYE_ERASED, NULL, TRIB_EERASED},
                  {0, "HTTP/1.1 401 Unauthorized\r\n\r\n", TRIB_EAUTH},
                  {0, "HTTP/1.1 403 Forbidden\r\n\r\n", TRIB_EAUTH}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
