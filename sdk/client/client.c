@@ -160,14 +160,8 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     if (rc < 0)
         return rc;
 #ifndef TRIB_MUTANT_NO_ERASE_AT_START
-    rc = trib_client_finish_erase(client);
+    rc = trib_client_finish_erase(client, NULL);
 #endif
-    if (rc < 0 &&
-        client->lanes[TRIB_LANE_ROUTINE].ring.generation == client->lanes[TRIB_LANE_VITAL].ring.generation) {
-        trib_client_log(client, TRIB_LOG_ERROR,
-                        "erasure: a sector cannot be erased; it is tried again at each start");
-        rc = rc == TRIB_EIO ? 0 : rc;
-    }
     if (rc < 0)
         return rc;
     if (trib_client_stopped(client))

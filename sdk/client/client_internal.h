@@ -84,8 +84,9 @@ void trib_client_end_lost_sessions(struct trib_client *client);
 bool trib_client_stopped(const struct trib_client *client);
 /* Whether the uplink may work now; *out_wait_ms: if not, when to look again. */
 bool trib_client_may_send(const struct trib_client *client, uint64_t now_ms, uint32_t *out_wait_ms);
-/* Completes an erasure that a power cut interrupted, in both lanes. Before anything is recorded. */
-int trib_client_finish_erase(struct trib_client *client);
+/* Completes an erasure that has begun, in both lanes. Before anything is recorded. out_wiped may be NULL; else it gets
+ * TRIB_EIO if a sector could not be erased: nothing in it is ever sent, and the next start tries again. */
+int trib_client_finish_erase(struct trib_client *client, int *out_wiped);
 /* Sessions that stood still since recording was switched off go on from here. Lock held. */
 void trib_client_resume_sessions(struct trib_client *client, uint64_t now_ms);
 

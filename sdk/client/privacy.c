@@ -134,7 +134,7 @@ static void forget(struct trib_client *client)
  * The vital lane's new stream is the intent. What is to survive stands in its sector before any other is erased. The
  * routine lane follows: one whose generation is behind has yet to be erased.
  */
-int trib_client_finish_erase(struct trib_client *client)
+int trib_client_finish_erase(struct trib_client *client, int *out_wiped)
 {
     struct trib_ring *vital = &client->lanes[TRIB_LANE_VITAL].ring;
     struct trib_ring *routine = &client->lanes[TRIB_LANE_ROUTINE].ring;
@@ -147,23 +147,30 @@ int trib_client_finish_erase(struct trib_client *client)
         routine->generation = vital->generation - 1; /* its start takes the next one */
         rc = trib_client_new_stream(client, TRIB_LANE_ROUTINE, TRIB_START_REASON_ERASED, UINT64_MAX, 0);
     }
-    int first = rc ? rc : trib_ring_erase_others(vital);
-    int second = rc ? rc : trib_ring_erase_others(routine);
-    return first ? first : second;
+    if (rc < 0)
+        return rc;
+    int first = trib_ring_erase_others(vital), second = trib_ring_erase_others(routine);
+    if (first || second)
+        trib_client_log(client, TRIB_LOG_ERROR,
+                        "erasure: a sector cannot be erased; it is tried again at each start");
+    if (out_wiped)
+        *out_wiped = first ? first : second;
+    return 0;
 }
 
 int trib_erase(struct trib_client *client)
 {
     struct trib_ring *vital = &client->lanes[TRIB_LANE_VITAL].ring;
+    int wiped = 0;
     uint32_t other = client->lanes[TRIB_LANE_ROUTINE].ring.generation;
     forget(client);
     if (vital->generation < other)
         vital->generation = other;
     int rc = trib_client_new_stream(client, TRIB_LANE_VITAL, TRIB_START_REASON_ERASED, UINT64_MAX, 0);
-    rc = rc ? rc : trib_client_finish_erase(client);
+    rc = rc ? rc : trib_client_finish_erase(client, &wiped);
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
         trib_client_watch_acks(client, lane, true);
     client->unsent_at_ms = UINT64_MAX;
     trib_client_budget(client);
-    return rc;
+    return rc ? rc : wiped;
 }

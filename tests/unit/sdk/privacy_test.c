@@ -232,6 +232,41 @@ static void test_consent_survives_in_the_smallest_sectors(void **state)
     expect_stopped(w);
 }
 
+/* --- erasure; tests/powercut/erase_cut_test.c cuts the power in it --- */
+
+static void test_a_sector_that_cannot_be_erased_costs_no_newer_record(void **state)
+{
+    struct world *w = *state;
+    struct trib_client *client = &w->device.client;
+    play(w, "ana");
+    w->device.ram[TRIB_LANE_VITAL].bad_sector = client->lanes[TRIB_LANE_VITAL].ring.sector;
+    assert_int_equal(trib_erase(client), TRIB_EIO); /* it says so */
+    for (int i = 0; i < 40; i++) {                  /* into further sectors, with boots between */
+        assert_int_equal(trib_favourite_add(client, NULL, "new", NULL), 0);
+        assert_int_equal(trib_flush(client, 0), 0);
+        assert_int_equal(fake_device_boot(&w->device), 0);
+    }
+    assert_true(client->lanes[TRIB_LANE_VITAL].ring.live_count > 1);
+    fake_sync(&w->gateway, &w->device);
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_FAVOURITE_ADD), 40); /* and none from before */
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_SESSION_START), 0);
+    w->device.ram[TRIB_LANE_VITAL].bad_sector = UINT32_MAX; /* a fault that passed */
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    assert_false(holds(w->device.flash[0], SECTOR_BYTES * SECTORS, "movie-1"));
+}
+
+static void test_an_erasure_lifts_a_refusal(void **state)
+{
+    struct world *w = *state;
+    struct trib_client *client = &w->device.client;
+    assert_true(connects(w));
+    client->uplink.phase = TRIB_UPLINK_REFUSED; /* as after BYE erased */
+    client->uplink.retry_at_ms = w->device.now_ms + 3600000;
+    assert_false(connects(w));
+    assert_int_equal(trib_erase(client), 0);
+    assert_true(connects(w));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -246,6 +281,8 @@ int main(void)
         TEST(test_consent_may_be_required_first),
         TEST(test_an_open_session_counts_nothing_meanwhile),
         TEST(test_consent_survives_in_the_smallest_sectors),
+        TEST(test_a_sector_that_cannot_be_erased_costs_no_newer_record),
+        TEST(test_an_erasure_lifts_a_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
