@@ -308,6 +308,16 @@ int trib_flush(struct trib_client *client, uint32_t budget_ms)
     return rc < 0 ? rc : all_acked(client) ? 0 : TRIB_ETIMEOUT;
 }
 
+int trib_hint(struct trib_client *client, enum trib_hint hint)
+{
+    client->hint = (uint8_t)hint;
+    if (hint != TRIB_HINT_SUSPEND || client->shut)
+        return 0;
+    int rc = trib_client_drain(client);
+    int saved = trib_client_save_acks(client);
+    return rc ? rc : saved;
+}
+
 int trib_shutdown(struct trib_client *client, uint32_t budget_ms)
 {
     if (client->shut)

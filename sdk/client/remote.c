@@ -4,7 +4,8 @@
 #include "client/client_internal.h"
 #include "wire/cbor.h"
 
-#define LINGER_MS 1000u
+#define LINGER_MS 10000u
+#define METERED_LINGER_MS 60000u /* at least */
 
 static const struct bounds {
     uint32_t least, most, standard;
@@ -39,8 +40,12 @@ void trib_client_settings_default(struct trib_client *client)
 
 uint32_t trib_client_linger_ms(const struct trib_client *client)
 {
-    uint32_t set = client->settings[TRIB_SETTING_LINGER_MS];
-    return set ? set : client->config->linger_ms ? client->config->linger_ms : LINGER_MS;
+    uint32_t linger = client->settings[TRIB_SETTING_LINGER_MS];
+    if (linger == 0)
+        linger = client->config->linger_ms ? client->config->linger_ms : LINGER_MS;
+    if (client->hint == TRIB_HINT_SUSPEND)
+        return 0;
+    return client->hint == TRIB_HINT_METERED && linger < METERED_LINGER_MS ? METERED_LINGER_MS : linger;
 }
 
 void trib_client_recheck_later(struct trib_client *client, uint32_t most_ms)

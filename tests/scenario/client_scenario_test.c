@@ -394,6 +394,40 @@ static void test_a_flush_waits_for_the_ack(void **state)
     assert_int_equal(trib_shutdown(&s->device.client, 100), TRIB_ETIMEOUT);
 }
 
+/* Records until one routine event was taken; returns how many ms it waited for company. */
+static uint64_t wait_of_a_routine_event(struct sim *s)
+{
+    size_t before = fake_count(&s->gateway, TRIB_EVENT_CUSTOM);
+    while (s->next_number % 5 == 0)
+        s->next_number++;
+    assert_int_equal(record(s), 0);
+    uint64_t began = s->device.now_ms;
+    while (fake_count(&s->gateway, TRIB_EVENT_CUSTOM) == before && s->device.now_ms < began + 200000)
+        assert_int_equal(run(s, 100), 0);
+    return s->device.now_ms - began;
+}
+
+static void test_hints_say_how_long_routine_events_wait_for_company(void **state)
+{
+    struct sim *s = *state;
+    uint64_t durable;
+    assert_int_equal(run(s, 5000), 0);
+    assert_in_range(wait_of_a_routine_event(s), 10000, 12500);
+    assert_int_equal(trib_hint(&s->device.client, TRIB_HINT_METERED), 0);
+    assert_in_range(wait_of_a_routine_event(s), 60000, 62500);
+    assert_int_equal(trib_favourite_add(&s->device.client, NULL, "1", NULL), 0);
+    assert_int_equal(run(s, 1000), 0); /* vital: at once */
+    assert_int_equal(fake_count(&s->gateway, TRIB_EVENT_FAVOURITE_ADD), 1);
+    durable = trib_durable_seq(&s->device.client, TRIB_LANE_ROUTINE);
+    assert_int_equal(record(s), 0);
+    assert_int_equal(trib_hint(&s->device.client, TRIB_HINT_SUSPEND), 0);
+    assert_int_equal(trib_durable_seq(&s->device.client, TRIB_LANE_ROUTINE), durable + 1);
+    assert_int_equal(run(s, 300), 0);
+    assert_int_equal(fake_count(&s->gateway, TRIB_EVENT_CUSTOM), 3);
+    assert_int_equal(trib_hint(&s->device.client, TRIB_HINT_NORMAL), 0);
+    assert_in_range(wait_of_a_routine_event(s), 10000, 12500);
+}
+
 /* Weeks of faults: the gateway away, connections cut at any byte, acks that never come, power that goes at any byte
  * of a program or erase. Everything durable is there in the end. */
 static void faults(struct sim *s, uint32_t number)
@@ -467,6 +501,7 @@ int main(void)
         CASE(test_more_is_sent_before_acks_come),
         CASE(test_credit_that_is_used_up_stops_sending),
         CASE(test_a_flush_waits_for_the_ack),
+        CASE(test_hints_say_how_long_routine_events_wait_for_company),
         CASE(test_weeks_of_faults_lose_nothing_without_a_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,6 +227,7 @@ struct trib_client {
     uint8_t gateway_len;
     char gateway[TRIB_GATEWAY_BYTES_MAX];
     uint8_t consent; /* enum trib_consent */
+    uint8_t hint;    /* enum trib_hint */
     uint8_t share;   /* how much of its next batch the vital lane has earned, in hundredths */
     uint8_t state;   /* enum trib_state, as last told */
     bool state_due;  /* anchors, gateway or item version are to be journaled */

@@ -75,7 +75,7 @@ struct trib_config {
      * more: there each group takes a unit at least, so a group a second is mostly padding. */
     uint32_t durable_window_ms;
     uint32_t ping_ms;        /* heartbeat of a playback session; 0: 10000 */
-    uint32_t linger_ms;      /* how long routine events may wait for company before they are sent; 0: 1000 */
+    uint32_t linger_ms;      /* how long routine events may wait for company before they are sent; 0: 10000 */
     uint32_t backoff_min_ms; /* 0: 1000 */
     uint32_t backoff_max_ms; /* 0: 60000 */
 
@@ -114,6 +114,17 @@ int trib_flush(struct trib_client *client, uint32_t budget_ms);
 
 /* trib_flush(budget_ms), then persists the ack cursor and closes the connection. Open sessions are ended with `quit`. */
 int trib_shutdown(struct trib_client *client, uint32_t budget_ms);
+
+/* What the app knows of its network and of power. */
+enum trib_hint {
+    TRIB_HINT_NORMAL,
+    TRIB_HINT_METERED, /* bytes cost: routine events wait a minute for company at least; vital ones do not */
+    TRIB_HINT_SUSPEND, /* the device is about to stop: nothing lingers, until the next hint */
+};
+
+/* Holds until the next hint. SUSPEND makes durable what was recorded and notes what was acked; what waits is then sent
+ * by trib_poll as fast as the network takes it (trib_get_stats: waiting). From the thread that polls. 0 or TRIB_EIO. */
+int trib_hint(struct trib_client *client, enum trib_hint hint);
 
 /* Both belong to the thread that polls. */
 void trib_get_stats(const struct trib_client *client, struct trib_stats *out);
