@@ -6,6 +6,7 @@
  *                          report, REPORT as settop's side file names it; `end` ends the session
  */
 #include "support/fake_device.h"
+#include "support/wear.h"
 
 #define SECTOR_BYTES 4096u
 #define SECTORS 64u
@@ -258,14 +259,52 @@ static void measure_playing(const char *recorded)
            (unsigned long long)programmed, programmings, erased);
 }
 
+/* --- wear --- */
+
+/* The part's lanes, SECTORxSECTORSxUNITxHOURS: plays so many hours and prints what each lane went through. */
+static void measure_wear(const char *geometry)
+{
+    struct wear wear[TRIB_LANE_COUNT];
+    struct traffic t;
+    unsigned sector_bytes, sectors, unit, hours;
+    assert_int_equal(sscanf(geometry, "%ux%ux%ux%u", &sector_bytes, &sectors, &unit, &hours), 4);
+    fake_device_init(&device, sector_bytes, sectors, unit);
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        wear_watch(&wear[lane], &device.config.storage[lane]);
+    assert_int_equal(fake_device_boot(&device), 0);
+    assert_int_equal(fake_welcome(&gateway, &device), 0);
+    memset(&t, 0, sizeof t);
+    for (unsigned hour = 0; hour < hours; hour++) {
+        play_hour(&t);
+        gateway.event_count = 0;
+    }
+    assert_int_equal(t.count[DROPS], 0);
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        uint32_t most = 0;
+        for (uint32_t i = 0; i < sectors; i++)
+            most = wear[lane].erases[i] > most ? wear[lane].erases[i] : most;
+        printf("%s{\"programmed_bytes\": %llu, \"programs\": %llu, \"erases\": %llu, \"most\": %u, "
+               "\"spread\": %u}%s",
+               lane ? ", " : "[", (unsigned long long)wear[lane].programmed_bytes,
+               (unsigned long long)wear[lane].programs, (unsigned long long)wear[lane].total, most,
+               wear_spread(&wear[lane]), lane ? "]\n" : "");
+    }
+}
+
 static void run(void **state)
 {
     char **argv = *state;
     unsigned number = (unsigned)atoi(argv[2]);
     bool hour = strcmp(argv[1], "hour") == 0, recorded = strcmp(argv[1], "session") == 0;
     fake_gateway_init(&gateway);
-    fake_device_init(&device, SECTOR_BYTES, SECTORS, hour ? number : 1);
     gateway.utc_ms = 1700000000000;
+    if (strcmp(argv[1], "wear") == 0) {
+        measure_wear(argv[2]);
+        fake_device_free(&device);
+        fake_gateway_free(&gateway);
+        return;
+    }
+    fake_device_init(&device, SECTOR_BYTES, SECTORS, hour ? number : 1);
     assert_int_equal(fake_device_boot(&device), 0);
     assert_int_equal(fake_welcome(&gateway, &device), 0);
     if (hour || recorded)
@@ -280,7 +319,7 @@ int main(int argc, char **argv)
 {
     if (argc != 3) {
         fprintf(stderr, "usage: recording favourite|custom|state|position COUNT; recording hour UNIT; "
-                        "recording session FILE\n");
+                        "recording session FILE; recording wear SECTORxSECTORSxUNITxHOURS\n");
         return 2;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(run, argv)};
