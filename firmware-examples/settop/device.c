@@ -223,6 +223,8 @@ static int open_rings(struct device *device, const char *folder)
 
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return complain("cannot make the folder", folder);
+    if (trib_storage_file_leave_out(folder) != 0)
+        return complain("cannot mark the folder for backups", folder);
     for (int lane = 0; lane < TRIB_LANE_COUNT; lane++) {
         int result;
 

@@ -2,8 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#ifdef __linux__
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#endif
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,6 +113,20 @@ static int sync_folder(const char *path)
     return rc;
 }
 
+/* A wish, and not on all file systems: what it says does not count. */
+static void mark_nodump(int fd)
+{
+#ifdef FS_IOC_GETFLAGS
+    int flags = 0;
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_NODUMP_FL) == 0) {
+        flags |= FS_NODUMP_FL;
+        (void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+    }
+#else
+    (void)fd;
+#endif
+}
+
 static int prepare(struct trib_storage_file *f, const char *path)
 {
     struct stat st;
@@ -118,6 +137,7 @@ static int prepare(struct trib_storage_file *f, const char *path)
         return TRIB_EIO;
     if (!S_ISREG(st.st_mode))
         return TRIB_EINVAL;
+    mark_nodump(f->fd);
     if (st.st_size >= size)
         return 0;
     if (fill(f->fd, st.st_size, size) < 0 || fsync(f->fd) < 0)
@@ -154,6 +174,29 @@ int trib_storage_file_open(struct trib_storage_file *file, const char *path, uin
                                          .erase = file_erase,
                                          .sync = file_sync};
     return 0;
+}
+
+int trib_storage_file_leave_out(const char *folder)
+{
+    static const char tag[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
+                              "# Device journals of Tributary: a restored copy would be an older one. See "
+                              "CACHEDIR.TAG's specification.\n";
+    char path[PATH_BYTES_MAX];
+    int length = snprintf(path, sizeof path, "%s/CACHEDIR.TAG", folder);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return TRIB_EIO;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return errno == EEXIST ? 0 : TRIB_EIO;
+    int rc = write_all(fd, tag, sizeof tag - 1, 0);
+    int saved = errno;
+    close(fd);
+    if (rc < 0)
+        (void)unlink(path); /* half a tag would never be mended */
+    errno = saved;
+    return rc;
 }
 
 void trib_storage_file_close(struct trib_storage_file *file)

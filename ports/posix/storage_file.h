@@ -6,8 +6,12 @@
  * was programmed or erased before it is on the medium when it returns 0, as far as the kernel and the disk keep
  * their word (a disk that lies about its cache needs it switched off). After a sync that failed, the kernel may have
  * forgotten what it could not write, and a later sync would succeed without it: so each call fails until the file is
- * opened anew. Use a file system with barriers on, and a folder that system backups leave out: a restored copy is an
- * older journal, which the gateway then detects as rolled back.
+ * opened anew. Use a file system with barriers on.
+ * A restored backup is an older journal, which the gateway then detects as rolled back: so the file asks to be left out. On
+ * Linux it gets the `nodump` attribute (chattr(1) +d, where the file system knows it), which dump, bsdtar --nodump and
+ * others heed; trib_storage_file_leave_out marks the folder for those that look for CACHEDIR.TAG (tar
+ * --exclude-caches, borg, restic, duplicity). Neither is certain: on Android put the files into Context.getNoBackupFilesDir,
+ * on macOS and iOS set NSURLIsExcludedFromBackupKey, and leave the folder out of your own image backups.
  * A file that is too short, as after a broken copy, is filled up with 0xFF; what is missing counts as damaged.
  */
 #ifndef TRIB_POSIX_STORAGE_FILE_H
@@ -38,6 +42,9 @@ struct trib_storage_file {
 TRIB_MUST_CHECK int trib_storage_file_open(struct trib_storage_file *file, const char *path,
                                            uint32_t sector_bytes, uint32_t sector_count,
                                            struct trib_storage *out_storage);
+/* Writes CACHEDIR.TAG (the Cache Directory Tagging specification) into a folder that holds nothing but journals, unless it
+ * is there. 0, or TRIB_EIO: errno says why; nothing else depends on it. */
+TRIB_MUST_CHECK int trib_storage_file_leave_out(const char *folder);
 /* Idempotent. Does not sync: the client has done so. */
 void trib_storage_file_close(struct trib_storage_file *file);
 

@@ -10,7 +10,10 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -162,6 +165,34 @@ static void test_a_disk_without_room_is_said_at_open(void **state)
     assert_int_equal(status, 0);
 }
 
+static void test_backups_are_asked_to_leave_it_out(void **state)
+{
+    struct world *w = *state;
+    struct trib_storage_file file;
+    struct trib_storage storage;
+    char tag[96], command[256], line[256];
+    int flags = 0;
+    assert_int_equal(trib_storage_file_open(&file, w->path, 512, 3, &storage), 0);
+    if (ioctl(file.fd, FS_IOC_GETFLAGS, &flags) == 0) /* a file system that has such attributes */
+        assert_true((flags & FS_NODUMP_FL) != 0);
+    trib_storage_file_close(&file);
+    assert_int_equal(trib_storage_file_leave_out(w->folder), 0);
+    assert_int_equal(trib_storage_file_leave_out(w->folder), 0); /* it is there already */
+    assert_int_equal(trib_storage_file_leave_out("/nonexistent"), TRIB_EIO);
+    snprintf(tag, sizeof tag, "%s/CACHEDIR.TAG", w->folder);
+    snprintf(command, sizeof command, "tar --exclude-caches -cf - %s 2>/dev/null | tar -tf -", w->folder);
+    FILE *list = popen(command, "r");
+    bool tagged = false;
+    assert_non_null(list);
+    while (fgets(line, sizeof line, list)) {
+        assert_null(strstr(line, "lane.ring"));
+        tagged = tagged || strstr(line, "CACHEDIR.TAG");
+    }
+    assert_int_equal(pclose(list), 0);
+    assert_true(tagged);
+    assert_int_equal(unlink(tag), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +204,7 @@ int main(void)
         CASE(test_nothing_is_touched_outside),
         CASE(test_what_is_no_file_or_no_geometry_is_refused),
         CASE(test_a_disk_without_room_is_said_at_open),
+        CASE(test_backups_are_asked_to_leave_it_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
