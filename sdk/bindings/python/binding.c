@@ -16,7 +16,7 @@
 #define CUSTOM_BYTES 2048
 #define PATH_BYTES 4096
 
-enum kept { KEPT_DEVICE, KEPT_HOST, KEPT_PATH, KEPT_TOKEN, KEPT_SERVER_NAME, KEPT_COUNT };
+enum kept { KEPT_DEVICE, KEPT_HOST, KEPT_PATH, KEPT_TOKEN, KEPT_SERVER_NAME, KEPT_USER_SALT, KEPT_COUNT };
 
 struct trib_py_session {
     struct trib_session session;
@@ -98,6 +98,7 @@ static int keep_texts(struct trib_py *handle, const struct trib_py_options *opti
     int rc = keep(handle, KEPT_DEVICE, options->device_id, &config->device_id);
     rc = rc ? rc : keep(handle, KEPT_HOST, options->host, &config->host);
     rc = rc ? rc : keep(handle, KEPT_PATH, options->path, &config->path);
+    rc = rc ? rc : keep(handle, KEPT_USER_SALT, options->user_salt, &config->user_salt);
     rc = rc ? rc : keep(handle, KEPT_TOKEN, options->token, &config->token);
     return rc ? rc : keep(handle, KEPT_SERVER_NAME, options->server_name, out_server_name);
 }
@@ -203,6 +204,8 @@ static int open_all(struct trib_py *handle, const struct trib_py_options *option
     config->linger_ms = options->linger_ms;
     config->backoff_min_ms = options->backoff_min_ms;
     config->backoff_max_ms = options->backoff_max_ms;
+    config->consent_required = options->consent_required != 0;
+    config->user_id_as_given = options->user_id_as_given != 0;
     if (!options->folder || options->port == 0 || options->port > UINT16_MAX)
         return TRIB_EINVAL;
     int rc = keep_texts(handle, options, &server_name);
@@ -270,6 +273,20 @@ static int recorded(struct trib_py *handle, int rc)
 {
     if (rc == 0)
         trib_py_wake(handle);
+    return rc;
+}
+
+int trib_py_set_consent(struct trib_py *handle, int given)
+{
+    int rc = trib_set_consent(&handle->client, given != 0);
+    take_snapshot(handle);
+    return rc;
+}
+
+int trib_py_erase(struct trib_py *handle)
+{
+    int rc = trib_erase(&handle->client);
+    take_snapshot(handle);
     return rc;
 }
 

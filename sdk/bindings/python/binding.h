@@ -18,7 +18,7 @@
 #endif
 
 /* What the Python side must agree with: raised with each change of this file. */
-#define TRIB_PY_ABI 2
+#define TRIB_PY_ABI 3
 
 struct trib_py;
 struct trib_py_session;
@@ -37,6 +37,8 @@ struct trib_py_options {
     uint32_t port;
     uint32_t sector_bytes, vital_sectors, routine_sectors;
     uint32_t durable_window_ms, ping_ms, linger_ms, backoff_min_ms, backoff_max_ms; /* 0: the SDK's default */
+    const char *user_salt; /* NULL: none */
+    uint32_t consent_required, user_id_as_given;
     /* Each may be NULL. */
     void (*log)(int level, const char *text);
     void (*state)(int state, int error);
@@ -71,6 +73,9 @@ TRIB_PY_API int trib_py_open(const struct trib_py_options *options, struct trib_
 TRIB_PY_API int trib_py_step(struct trib_py *handle, uint32_t wait_max_ms);
 /* From any thread. */
 TRIB_PY_API void trib_py_wake(struct trib_py *handle);
+/* trib_set_consent, trib_erase. After an erasure the sessions are still to be ended, which frees them. */
+TRIB_PY_API int trib_py_set_consent(struct trib_py *handle, int given);
+TRIB_PY_API int trib_py_erase(struct trib_py *handle);
 TRIB_PY_API int trib_py_flush(struct trib_py *handle, uint32_t budget_ms);
 /* trib_shutdown. What is left of the handle is for trib_py_state, trib_py_stats and trib_py_free. */
 TRIB_PY_API int trib_py_shutdown(struct trib_py *handle, uint32_t budget_ms);

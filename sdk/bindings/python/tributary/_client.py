@@ -86,7 +86,7 @@ class Busy(TributaryError):
 
 
 class NotRecording(TributaryError):
-    """The client is closed, or the session has ended."""
+    """The client is closed, the session has ended, or recording is off: no consent, or the gateway switched it off."""
 
 
 _ERRORS: Dict[int, Type[TributaryError]] = {-8: StorageError, -10: InvalidArgument, -11: Full, -17: Busy, -18: NotRecording}
@@ -234,7 +234,8 @@ class Client:
     durable yet.
 
     ca, certificate and key are paths of PEM files, or PEM as bytes. One of token and certificate says who the device is.
-    The intervals are milliseconds; 0 is the SDK's default.
+    The intervals are milliseconds; 0 is the SDK's default. User ids are hashed (user_salt: the same in all clients of one
+    service) unless user_id_as_given. With consent_required nothing is recorded before set_consent(True).
     """
 
     def __init__(self, device_id: str, host: str, port: int, folder: Union[str, "os.PathLike[str]"], *,
@@ -243,7 +244,8 @@ class Client:
                  key: Union[str, bytes, "os.PathLike[str]", None] = None, server_name: Optional[str] = None,
                  path: Optional[str] = None, sector_bytes: int = 4096, vital_sectors: int = 16, routine_sectors: int = 64,
                  durable_window_ms: int = 0, ping_ms: int = 0, linger_ms: int = 0, backoff_min_ms: int = 0,
-                 backoff_max_ms: int = 0, on_state: Optional[Callable[[State, int], None]] = None,
+                 backoff_max_ms: int = 0, user_salt: Optional[str] = None, consent_required: bool = False,
+                 user_id_as_given: bool = False, on_state: Optional[Callable[[State, int], None]] = None,
                  on_rejected: Optional[Callable[[int, int, int], None]] = None,
                  on_log: Optional[Callable[[int, str], None]] = None) -> None:
         """Opens or makes the rings. Raises InvalidArgument, StorageError, Busy."""
@@ -264,6 +266,7 @@ class Client:
         options = Options(
             device_id=_text(device_id), host=_text(host), path=_text(path), token=_text(token), folder=os.fsencode(folder),
             ca=_pem(ca), certificate=_pem(certificate), key=_pem(key), server_name=_text(server_name),
+            user_salt=_text(user_salt), consent_required=consent_required, user_id_as_given=user_id_as_given,
             log=self._callbacks[0], state=self._callbacks[1], rejected=self._callbacks[2], **numbers)
         handle = ctypes.c_void_p()
         _check(_library.open(ctypes.byref(options), ctypes.byref(handle)))
@@ -378,6 +381,16 @@ class Client:
         if code != _TIMEOUT:
             _check(code)
         return code != _TIMEOUT
+
+    def set_consent(self, given: bool) -> None:
+        """Whether the user agrees to be recorded; kept across starts. Without it recording raises NotRecording and nothing
+        is sent; what waits stays. Raises StorageError or Full if it could not be kept yet; it holds all the same."""
+        _check(self._ask(lambda: int(_library.set_consent(self._handle, given))))
+
+    def erase(self) -> None:
+        """Forgets all that was recorded and not sent, and has the gateway told that the rest is to be forgotten. Ends all
+        sessions. Raises StorageError: call it again."""
+        _check(self._ask(lambda: int(_library.erase(self._handle))))
 
     def close(self, timeout: float = 2) -> bool:
         """Ends open sessions, flushes as flush() does, and stops. True when all was acked (or timeout is 0). A second

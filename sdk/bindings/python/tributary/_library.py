@@ -6,7 +6,7 @@ import os
 from ctypes import (CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_void_p)
 from pathlib import Path
 
-ABI = 2
+ABI = 3
 STAT_COUNT = 12
 
 LogCallback = CFUNCTYPE(None, c_int, c_char_p)
@@ -23,6 +23,7 @@ class Options(ctypes.Structure):
                                         "server_name")),
         *((name, c_uint32) for name in ("port", "sector_bytes", "vital_sectors", "routine_sectors", "durable_window_ms",
                                         "ping_ms", "linger_ms", "backoff_min_ms", "backoff_max_ms")),
+        ("user_salt", c_char_p), ("consent_required", c_uint32), ("user_id_as_given", c_uint32),
         ("log", LogCallback), ("state", StateCallback), ("rejected", RejectedCallback),
     ]
 
@@ -36,6 +37,8 @@ _FUNCTIONS = {
     "wake": (None, c_void_p),
     "flush": (c_int, c_void_p, c_uint32),
     "shutdown": (c_int, c_void_p, c_uint32),
+    "set_consent": (c_int, c_void_p, c_int),
+    "erase": (c_int, c_void_p),
     "free": (None, c_void_p),
     "state": (c_int, c_void_p),
     "stats": (None, c_void_p, POINTER(c_uint64)),
