@@ -37,7 +37,7 @@ struct trib_py_options {
     uint32_t port;
     uint32_t sector_bytes, vital_sectors, routine_sectors;
     uint32_t durable_window_ms, ping_ms, linger_ms, backoff_min_ms, backoff_max_ms; /* 0: the SDK's default */
-    const char *user_salt; /* NULL: none */
+    const char *user_salt;                                                          /* NULL: none */
     uint32_t consent_required, user_id_as_given;
     /* Each may be NULL. */
     void (*log)(int level, const char *text);
