@@ -26,6 +26,17 @@ uint64_t trib_client_now(const struct trib_client *client)
     return client->config->clock.mono_ms(client->config->clock.context);
 }
 
+uint64_t trib_client_mono(const struct trib_client *client, uint64_t now_ms)
+{
+    return now_ms > client->boot_began_ms ? now_ms - client->boot_began_ms : 0;
+}
+
+static uint32_t discontinuities(const struct trib_client *client)
+{
+    const struct trib_discontinuity *port = &client->config->discontinuity;
+    return port->count ? port->count(port->context) : 0;
+}
+
 static void log_text(const struct trib_config *config, enum trib_log_level level, const char *text)
 {
     if (config->log.write)
@@ -145,6 +156,8 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
         return TRIB_EINVAL;
     }
     client->config = config;
+    client->boot_began_ms = trib_client_now(client);
+    client->discontinuities = discontinuities(client);
     client->staging.buffer = config->staging;
     client->staging.capacity = (uint32_t)config->staging_bytes;
     client->unsent_at_ms = UINT64_MAX;
@@ -257,6 +270,39 @@ static void note_pending(struct trib_client *client, uint64_t now, uint32_t *in_
         trib_uplink_wake(&client->uplink);
 }
 
+/*
+ * The clock does not tell how long it was away: what follows is dated like another boot's, and anchors of before do not hold
+ * for it. All that was recorded before is journaled first. TRIB_EIO: then it is tried again.
+ */
+static int watch_clock(struct trib_client *client)
+{
+    uint32_t count = discontinuities(client);
+    while (count != client->discontinuities) {
+        int rc = trib_client_drain(client);
+        if (rc < 0)
+            return rc;
+        uint64_t now = trib_client_now(client);
+        trib_client_lock(client);
+        if (client->staging.head == 0) {
+            client->discontinuities = count;
+            client->boot++;
+            client->boot_began_ms = now;
+            client->last_mono_ms = 0;
+            client->hello_ms = UINT64_MAX; /* a WELCOME on its way gives no anchor */
+        }
+        trib_client_unlock(client);
+    }
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        struct trib_ring *r = &client->lanes[lane].ring;
+        uint32_t first = r->first_boot;
+        if (r->boot == client->boot)
+            continue;
+        trib_ring_boot(r, client->boot);
+        r->first_boot = first; /* sessions go on */
+    }
+    return 0;
+}
+
 int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
 {
     uint64_t now = trib_client_now(client);
@@ -265,10 +311,12 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
         *out_next_ms = next;
         return 0;
     }
+    int rc = watch_clock(client), journaled;
     if (client->ends_due)
         trib_client_end_lost_sessions(client);
     trib_client_tick_sessions(client, now, &next);
-    int rc = journal(client, now, &next);
+    journaled = journal(client, now, &next);
+    rc = rc ? rc : journaled;
     note_pending(client, now, &next);
     int error = 0;
     if (trib_client_may_send(client, now, &uplink_next))

@@ -27,6 +27,8 @@ struct trib_part {
 void trib_client_lock(const struct trib_client *client);
 void trib_client_unlock(const struct trib_client *client);
 uint64_t trib_client_now(const struct trib_client *client);
+/* What of trib_client_now() goes into events and anchors: it counts from the boot's beginning. */
+uint64_t trib_client_mono(const struct trib_client *client, uint64_t now_ms);
 void trib_client_log(const struct trib_client *client, enum trib_log_level level, const char *text);
 
 /* --- staging.c; the lock is held, except where it says so --- */

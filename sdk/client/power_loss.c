@@ -88,6 +88,14 @@ static void note_context(struct found *f, const struct trib_ring_record *record,
     f->context[i] = *record;
 }
 
+static void sign_of_life(struct seen *s, const struct trib_ring_record *event)
+{
+    if (event->boot < s->boot || (event->boot == s->boot && event->mono_ms <= s->mono_ms))
+        return;
+    s->boot = event->boot;
+    s->mono_ms = event->mono_ms;
+}
+
 /* A context is followed by its session.start, unless the power went in between: then the session never began. */
 static void note(struct found *f, const struct trib_ring_record *record, const struct trib_ring_cursor *c)
 {
@@ -99,7 +107,8 @@ static void note(struct found *f, const struct trib_ring_record *record, const s
         note_context(f, record, c);
     for (unsigned i = 0; i < f->count; i++) {
         struct seen *s = &f->seen[i];
-        if (s->boot == record->boot)
+        /* A run of the SDK may go over several boots, if the clock is one that jumps: ord then counts on. */
+        if (record->boot >= s->boot && c->ord > s->ord)
             s->ord = c->ord;
         if ((event || record->kind == TRIB_RECORD_END) && record->context == s->address) {
 #ifdef TRIB_MUTANT_END_BY_RECORD
@@ -108,7 +117,8 @@ static void note(struct found *f, const struct trib_ring_record *record, const s
             s->ended |= !event || record->kind == TRIB_EVENT_SESSION_END;
 #endif
             s->started = true;
-            s->mono_ms = event ? record->mono_ms : s->mono_ms;
+            if (event)
+                sign_of_life(s, record);
         }
     }
 }
@@ -150,11 +160,11 @@ TRIB_OWN_FRAME static uint32_t totals(const struct trib_client *client, struct s
     while (trib_ring_next(r, &c, &record) > 0) {
         if (record.kind == TRIB_RECORD_CONTEXT && record.session == s->session)
             context = start_of(&record);
-        if (record.boot == s->boot && c.ord > s->ord)
+        if (record.boot >= s->boot && record.boot < client->boot && c.ord > s->ord)
             s->ord = c.ord;
         if (record.kind >= TRIB_RECORD_BASE || record.context != context || context == UINT32_MAX)
             continue;
-        s->mono_ms = record.mono_ms > s->mono_ms ? record.mono_ms : s->mono_ms;
+        sign_of_life(s, &record);
         if (record.kind == TRIB_EVENT_CHECKPOINT && record.data_bytes <= FIELDS_MAX &&
             r->storage->read(r->storage->context, record.data, out, record.data_bytes) == 0)
             length = record.data_bytes;

@@ -15,7 +15,7 @@ static void hello(void *context, struct trib_wire_hello *out)
     out->generation = client->lanes[TRIB_LANE_VITAL].ring.generation;
     out->boot = client->boot;
     client->hello_ms = trib_client_now(client);
-    out->mono_ms = client->hello_ms;
+    out->mono_ms = trib_client_mono(client, client->hello_ms);
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
         out->stream_count +=
             trib_lane_streams(&client->lanes[lane], (enum trib_lane)lane, out->streams + out->stream_count);
@@ -31,10 +31,12 @@ static void take_time(struct trib_client *client, const struct trib_wire_welcome
     if (welcome->utc_quality == TRIB_TIME_NONE || welcome->utc_ms == 0)
         return;
     /* The gateway read its clock at some moment between HELLO and now: the middle, give or take the half. */
+    if (now < client->hello_ms)
+        return; /* the clock jumped in between */
     uint64_t half = (now - client->hello_ms + 1) / 2;
     uint64_t uncertainty = welcome->utc_uncertainty_ms + half;
     struct trib_anchor anchor = {
-        .mono_ms = now,
+        .mono_ms = trib_client_mono(client, now),
         .utc_ms = welcome->utc_ms + half,
         .boot = client->boot,
         .uncertainty_ms = uncertainty < UINT32_MAX ? (uint32_t)uncertainty : UINT32_MAX,
@@ -69,6 +71,7 @@ int trib_client_new_stream(struct trib_client *client, enum trib_lane lane, enum
     } while (start.stream == 0);
     uint64_t now = trib_client_now(client);
     trib_client_lock(client);
+    now = trib_client_mono(client, now);
     client->last_mono_ms = now > client->last_mono_ms ? now : client->last_mono_ms;
     start.mono_ms = client->last_mono_ms;
     start.ord = ++client->ord;

@@ -79,10 +79,11 @@ int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane l
         client->refused++;
         return TRIB_EFULL;
     }
-    if (now_ms < client->last_mono_ms)
-        now_ms = client->last_mono_ms; /* another thread read the clock later and came first */
+    uint64_t mono_ms = trib_client_mono(client, now_ms);
+    if (mono_ms < client->last_mono_ms)
+        mono_ms = client->last_mono_ms; /* another thread read the clock later and came first */
     struct trib_staged head = {
-        .mono_ms = now_ms, .ref = ref, .ord = client->ord + 1, .kind = (uint8_t)type, .lane = (uint8_t)lane};
+        .mono_ms = mono_ms, .ref = ref, .ord = client->ord + 1, .kind = (uint8_t)type, .lane = (uint8_t)lane};
     bool first = s->head == 0;
     int rc = append(s, &head, parts, count, ends(client));
     if (rc < 0) {
@@ -92,7 +93,7 @@ int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane l
     if (first)
         client->staged_at_ms = now_ms;
     client->ord++;
-    client->last_mono_ms = now_ms;
+    client->last_mono_ms = mono_ms;
     client->recorded++;
     s->vital_cost += cost;
     return 0;
@@ -148,7 +149,7 @@ void trib_staging_release(struct trib_client *client)
     if (s->head > 0) {
         struct trib_staged head;
         (void)trib_staged_at(s, 0, &head);
-        if (head.mono_ms > client->staged_at_ms)
-            client->staged_at_ms = head.mono_ms;
+        if (client->boot_began_ms + head.mono_ms > client->staged_at_ms)
+            client->staged_at_ms = client->boot_began_ms + head.mono_ms;
     }
 }

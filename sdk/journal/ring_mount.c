@@ -229,6 +229,7 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
 void trib_ring_boot(struct trib_ring *r, uint32_t boot)
 {
     r->boot = boot;
+    r->first_boot = boot;
     r->mono_ms = 0;
     r->ord = 0;
     r->need_base = true;

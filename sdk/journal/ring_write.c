@@ -124,7 +124,7 @@ static int prepare(struct trib_ring_writer *w, uint32_t with)
     return 0;
 }
 
-/* Offset in the active sector of an open context of this boot. 0: there is none. */
+/* Offset in the active sector of an open context of this run. 0: there is none. */
 static int find_context(const struct trib_ring_writer *w, uint32_t ref, uint32_t *out_offset)
 {
     struct trib_ring *r = w->ring;
@@ -143,14 +143,9 @@ static int find_context(const struct trib_ring_writer *w, uint32_t ref, uint32_t
         return rc;
     *out_offset = 0;
     trib_ring_cursor_at(&c, r, r->sector, &h);
-    uint32_t boot = c.boot;
-    while ((rc = trib_ring_next_in_sector(r->storage, &c, r->offset, &record)) > 0) {
-        if (c.boot != boot)
-            *out_offset = 0;
-        boot = c.boot;
-        if (record.kind == TRIB_RECORD_CONTEXT && record.ref == ref)
+    while ((rc = trib_ring_next_in_sector(r->storage, &c, r->offset, &record)) > 0)
+        if (record.kind == TRIB_RECORD_CONTEXT && record.ref == ref && c.boot >= r->first_boot)
             *out_offset = record.address % r->storage->sector_bytes - prefix_bytes(record.bytes);
-    }
     if (*out_offset) {
         unsigned slot = ref % TRIB_RING_CONTEXTS;
         r->context[slot].ref = ref;
@@ -362,11 +357,11 @@ int trib_ring_commit(struct trib_ring_writer *w)
 
 /* True if the context at `c`, just read, is closed later in its sector. */
 TRIB_OWN_FRAME static bool closed_later(const struct trib_storage *s, struct trib_ring_cursor c,
-                                        uint32_t address, uint32_t boot)
+                                        uint32_t address)
 {
     struct trib_ring_record record;
     while (trib_ring_next_in_sector(s, &c, trib_format_area_end(s), &record) > 0)
-        if (c.boot != boot || (record.kind == TRIB_RECORD_END && record.context == address))
+        if (record.kind == TRIB_RECORD_END && record.context == address)
             return true;
     return false;
 }
@@ -417,10 +412,10 @@ int trib_ring_copy_contexts(struct trib_ring *r, uint32_t sector, uint32_t seed)
         return 0;
     trib_ring_begin(&w, r);
     while (trib_ring_next_in_sector(s, &c, trib_format_area_end(s), &record) > 0) {
-        if (record.kind != TRIB_RECORD_CONTEXT || c.boot != r->boot)
+        if (record.kind != TRIB_RECORD_CONTEXT || c.boot < r->first_boot)
             continue;
         uint32_t address = record.address - prefix_bytes(record.bytes);
-        if (!closed_later(s, c, address, c.boot) && trib_ring_put_copy(&w, &record) != 0)
+        if (!closed_later(s, c, address) && trib_ring_put_copy(&w, &record) != 0)
             break;
     }
     int rc = trib_ring_commit(&w);

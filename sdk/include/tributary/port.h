@@ -76,6 +76,14 @@ struct trib_clock {
     uint64_t (*mono_ms)(void *context);
 };
 
+/* Optional: for a clock that stands still in suspend, or that is set. count: a number that is another one whenever mono_ms
+ * does not tell how much time went by. Read by trib_poll, which should be the first call after it: what is recorded from
+ * then on is dated as if the device had booted, and sessions go on. Never blocks, cannot fail. */
+struct trib_discontinuity {
+    void *context;
+    uint32_t (*count)(void *context);
+};
+
 /* Mandatory: there is no weak default. 0: all of the buffer is filled from a cryptographic source (length 0 included).
  * TRIB_EIO: there is none now. May block early in a boot, until the source is seeded. */
 struct trib_entropy {

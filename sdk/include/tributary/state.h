@@ -53,7 +53,8 @@ struct trib_ring {
     uint64_t mono_ms; /* of the newest record */
     uint32_t ord;
     uint32_t boot;
-    uint32_t acked_crc; /* of the event before acked_saved; 0: not known */
+    uint32_t first_boot; /* of this run of the SDK: contexts of earlier ones are of no use */
+    uint32_t acked_crc;  /* of the event before acked_saved; 0: not known */
     uint32_t generation;
     uint32_t sector; /* active */
     uint32_t sector_seq;
@@ -200,10 +201,11 @@ struct trib_client {
     struct trib_lane_state lanes[TRIB_LANE_COUNT];
     struct trib_staging staging;
     struct trib_session *sessions;
-    uint64_t session_seed; /* session id = seed + ref */
-    uint64_t last_mono_ms; /* of the newest staged record */
-    uint64_t staged_at_ms; /* when the oldest staged record was recorded */
-    uint64_t unsent_at_ms; /* when the oldest durable routine event began to wait for company */
+    uint64_t session_seed;  /* session id = seed + ref */
+    uint64_t boot_began_ms; /* on the clock: events' mono_ms counts from here, as the gateway assumes */
+    uint64_t last_mono_ms;  /* of the newest staged record */
+    uint64_t staged_at_ms;  /* when the oldest staged record was recorded */
+    uint64_t unsent_at_ms;  /* when the oldest durable routine event began to wait for company */
     uint64_t ack_saved_ms;
     uint64_t hello_ms;
     uint64_t anchor_saved_ms;
@@ -213,6 +215,7 @@ struct trib_client {
     uint32_t boot;
     uint32_t ord;
     uint32_t next_ref;
+    uint32_t discontinuities; /* of the clock, as last read */
     uint32_t item_version;
     uint32_t vital_budget;  /* bytes the vital lane surely has room for */
     uint32_t context_bytes; /* of open sessions */

@@ -57,6 +57,7 @@ struct trib_config {
     struct trib_storage storage[TRIB_LANE_COUNT]; /* vital, routine */
     struct trib_net net;                          /* already secure: TLS is a layer in ports/mbedtls */
     struct trib_clock clock;
+    struct trib_discontinuity discontinuity; /* optional: the clock may jump */
     struct trib_entropy entropy;
     struct trib_digest digest; /* hashes user ids */
     struct trib_lock lock;     /* optional */
