@@ -28,12 +28,19 @@ uint64_t trib_client_now(const struct trib_client *client)
 
 uint64_t trib_client_mono(const struct trib_client *client, uint64_t now_ms)
 {
+#ifdef TRIB_MUTANT_CLOCK_RUNS_ON
+    return (void)client, now_ms;
+#endif
     return now_ms > client->boot_began_ms ? now_ms - client->boot_began_ms : 0;
 }
 
 static uint32_t discontinuities(const struct trib_client *client)
 {
     const struct trib_discontinuity *port = &client->config->discontinuity;
+#ifdef TRIB_MUTANT_NO_DISCONTINUITY
+    if (port->count)
+        return 0;
+#endif
     return port->count ? port->count(port->context) : 0;
 }
 
