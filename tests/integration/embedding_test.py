@@ -1,16 +1,23 @@
 """
-The SDK in the layouts of ESP-IDF, Zephyr, PlatformIO and Arduino, without those tools: the files' form, and that what
-they list compiles with plain gcc and is complete. For the first two, their CMake functions are played by a few lines.
+The SDK in the layouts of ESP-IDF, Zephyr, PlatformIO and Arduino: the files' form, and that what they list compiles with
+plain gcc and is complete. For the first two, their CMake functions are played by a few lines. Of the tools themselves only
+what reads those files is used, where it can be fetched.
 """
 
 import fnmatch
 import json
+import os
+import pathlib
 import re
+import shutil
 import subprocess
+import sys
+import sysconfig
+import zipfile
 
 import pytest
 import yaml
-from gateway import ROOT
+from gateway import BIN, ROOT
 
 VERSION = re.search(r'TRIBUTARY_VERSION "(.*)"', (ROOT / "sdk/include/tributary/tributary.h").read_text()).group(1)
 FLAGS = ["-std=gnu11", "-O1", "-fPIC", "-Wall", "-Wextra", "-Werror"]
@@ -149,4 +156,112 @@ def test_arduino_library(tmp_path):
         tmp_path / "library.so", f"-Wl,-rpath,{tmp_path}", "-o", tmp_path / "sketch")
     run(tmp_path / "sketch")
     again = subprocess.run([ROOT / "sdk/embed/make-arduino", folder], capture_output=True, text=True, timeout=60)
-    assert again.returncode != 0 and "must not exist" in again.stderr
+    assert again.returncode != 0 and "must not" in again.stderr
+
+
+def test_arduino_library_gets_the_url_of_who_publishes_it(tmp_path):
+    run(ROOT / "sdk/embed/make-arduino", tmp_path / "a", "https://lib.example/tributary")
+    assert "\nurl=https://lib.example/tributary\n" in (tmp_path / "a/library.properties").read_text()
+    bad = subprocess.run([ROOT / "sdk/embed/make-arduino", tmp_path / "b", "lib.example"], capture_output=True, text=True, timeout=60)
+    assert bad.returncode != 0 and "must begin with https" in bad.stderr
+
+
+def test_python_wheel_names_its_platform(tmp_path):
+    """The wheel is one for this platform, and works when it is unpacked somewhere else."""
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "sdk/bindings/python", source)
+    build = [sys.executable, "setup.py", "-q", "bdist_wheel"]
+    without = subprocess.run(build, cwd=source, capture_output=True, text=True, timeout=120)
+    assert without.returncode != 0 and "libtributary_py.so is missing" in without.stderr
+    shutil.copy(BIN.parent / "lib/libtributary_py.so", source / "tributary")
+    done = subprocess.run(build, cwd=source, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (source / "dist").iterdir()
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    assert wheel.name == f"tributary_sdk-{VERSION}-py3-none-{platform}.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert "tributary/libtributary_py.so" in names
+        info = archive.read(next(name for name in names if name.endswith("/WHEEL"))).decode()
+        assert "Root-Is-Purelib: false" in info and f"Tag: py3-none-{platform}" in info
+        archive.extractall(tmp_path / "installed")
+    environment = {key: value for key, value in os.environ.items() if key != "TRIBUTARY_LIBRARY"}
+    code = "import tributary, tributary._library as l; l.Library(); print(tributary.__file__)"
+    where = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**environment, "PYTHONPATH": str(tmp_path / "installed")},
+                           capture_output=True, text=True, timeout=60)
+    assert where.stdout.strip() == str(tmp_path / "installed/tributary/__init__.py"), where.stderr
+
+
+# --- by the tools' own readers, from the package registry ---
+
+TOOLS = {"idf-component-manager": "3.1.2", "platformio": "6.2.0", "kconfiglib": "14.1.0"}
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """A Python with those packages, in our cache."""
+    name = "embed-" + "-".join(version for _, version in sorted(TOOLS.items()))
+    folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "tributary" / name
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        made = subprocess.run(["python3", "-m", "venv", folder], capture_output=True, text=True, timeout=120)
+        if made.returncode != 0:
+            pytest.skip("no venv can be made here")
+        done = subprocess.run([folder / "bin/pip", "-q", "install", *(f"{n}=={v}" for n, v in TOOLS.items())], capture_output=True,
+                              text=True, timeout=300)
+        if done.returncode != 0:
+            pytest.skip("the tools cannot be fetched: " + done.stderr.strip().splitlines()[-1])
+        (folder / "complete").write_text("")
+    return folder / "bin/python"
+
+
+IDF_CHECK = """
+import sys
+from idf_component_tools.manager import ManifestManager
+manifest = ManifestManager(sys.argv[1], "tributary").load()
+print(manifest.version, manifest.license)
+"""
+
+# The names of licences would come from the network; that one is SPDX's own.
+PLATFORMIO_CHECK = """
+import sys
+from platformio.package.manifest.parser import ManifestParserFactory
+from platformio.package.manifest.schema import ManifestSchema
+ManifestSchema.load_spdx_licenses = staticmethod(lambda *a, **k: {"licenses": [{"licenseId": "Apache-2.0"}]})
+manifest = ManifestSchema().load_manifest(ManifestParserFactory.new_from_file(sys.argv[1]).as_dict())
+print(manifest["version"], manifest["license"])
+"""
+
+KCONFIG_CHECK = """
+import os, sys
+import kconfiglib
+os.environ["srctree"] = sys.argv[1]
+kconfig = kconfiglib.Kconfig("Kconfig", warn_to_stderr=False)
+kconfig.syms["MBEDTLS"].set_value(2)
+print(kconfig.syms["TRIBUTARY_MBEDTLS"].visibility, end=" ")
+kconfig.syms["TRIBUTARY"].set_value(2)
+print(kconfig.syms["TRIBUTARY_MBEDTLS"].visibility, len(kconfig.warnings))
+"""
+
+
+@pytest.mark.peers
+def test_esp_idf_reads_the_component_file(tools, tmp_path):
+    assert run(tools, "-c", IDF_CHECK, ROOT).split() == [VERSION, "Apache-2.0"]
+    (tmp_path / "idf_component.yml").write_text((ROOT / "idf_component.yml").read_text().replace("version: \"0.1.0\"", "version: new"))
+    bad = subprocess.run([tools, "-c", IDF_CHECK, tmp_path], capture_output=True, text=True, timeout=60)
+    assert bad.returncode != 0 and "Manifest is not valid" in bad.stderr
+
+
+@pytest.mark.peers
+def test_platformio_reads_the_library_file(tools, tmp_path):
+    assert run(tools, "-c", PLATFORMIO_CHECK, ROOT / "library.json").split() == [VERSION, "Apache-2.0"]
+    (tmp_path / "library.json").write_text((ROOT / "library.json").read_text().replace('"version": "0.1.0"', '"version": "one"'))
+    bad = subprocess.run([tools, "-c", PLATFORMIO_CHECK, tmp_path / "library.json"], capture_output=True, text=True, timeout=60)
+    assert bad.returncode != 0 and "version" in bad.stderr
+
+
+@pytest.mark.peers
+def test_zephyr_reads_the_options(tools, tmp_path):
+    (tmp_path / "Kconfig").write_text('config MBEDTLS\n\tbool "mbedTLS"\n\nsource "tributary"\n')
+    shutil.copy(ROOT / "zephyr/Kconfig", tmp_path / "tributary")
+    assert run(tools, "-c", KCONFIG_CHECK, tmp_path).split() == ["0", "2", "0"]  # TLS is offered with the SDK only
