@@ -114,6 +114,15 @@ static int open_network(struct device *device, const struct device_options *opti
 
 /* --- What the SDK tells us --- */
 
+/* Without a clock of its own, certificates that ended before this are refused all the same. */
+static void on_time(void *context, uint64_t utc_ms)
+{
+    struct device *device = context;
+
+    if (device->tls_open)
+        trib_mbedtls_raise_time_floor(&device->tls, utc_ms);
+}
+
 static void on_state(void *context, enum trib_state state, int error)
 {
     struct device *device = context;
@@ -279,7 +288,7 @@ struct device *device_open(const struct device_options *options, struct side_fil
         .entropy = trib_posix_entropy(),
         .digest = trib_mbedtls_digest(),
         .log = {.context = device, .write = on_log},
-        .callbacks = {.context = device, .state = on_state, .rejected = on_rejected},
+        .callbacks = {.context = device, .state = on_state, .rejected = on_rejected, .time = on_time},
         .staging = device->staging,
         .staging_bytes = sizeof device->staging,
         .transmit = device->transmit,

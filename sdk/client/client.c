@@ -189,6 +189,7 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     else
         trib_client_end_lost_sessions(client);
     trib_client_recheck_later(client, RECHECK_BOOT_MS);
+    trib_client_tell_time(client);
     start_uplink(client);
     return 0;
 }
@@ -318,11 +319,13 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
         *out_next_ms = next;
         return 0;
     }
-    int rc = watch_clock(client), journaled;
+    int rc = watch_clock(client);
     if (client->ends_due)
         trib_client_end_lost_sessions(client);
     trib_client_tick_sessions(client, now, &next);
-    journaled = journal(client, now, &next);
+    int moved = trib_client_roll_back(client);
+    rc = rc ? rc : moved;
+    int journaled = journal(client, now, &next);
     rc = rc ? rc : journaled;
     note_pending(client, now, &next);
     int error = 0;

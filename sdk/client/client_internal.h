@@ -110,6 +110,10 @@ void trib_client_watch_acks(struct trib_client *client, unsigned lane, bool prog
 void trib_client_source(struct trib_client *client, struct trib_uplink_source *out);
 int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
                       uint64_t *out_events);
+/* What WELCOME found to be rolled back moves to a new stream; in a poll of its own, for the stack's sake. */
+int trib_client_roll_back(struct trib_client *client);
+/* Tells the app the newest time known. */
+void trib_client_tell_time(const struct trib_client *client);
 /* New random stream id. */
 int trib_client_new_stream(struct trib_client *client, enum trib_lane lane, enum trib_enum_value reason,
                            uint64_t first_pos, uint64_t lost_count);

@@ -112,6 +112,17 @@ int trib_client_state_load(struct trib_client *client)
     return 0;
 }
 
+void trib_client_tell_time(const struct trib_client *client)
+{
+    const struct trib_callbacks *callbacks = &client->config->callbacks;
+    uint64_t newest = 0;
+    for (unsigned i = 0; i < TRIB_ANCHORS; i++)
+        if (client->anchors[i].boot != 0 && client->anchors[i].utc_ms > newest)
+            newest = client->anchors[i].utc_ms;
+    if (newest > 0 && callbacks->time)
+        callbacks->time(callbacks->context, newest);
+}
+
 /*
  * One anchor a boot; when there is no place, the oldest boot's goes. It is journaled when it is the boot's first, much
  * better than the one before, or an hour old: a connection that flaps must not fill the vital lane with anchors.

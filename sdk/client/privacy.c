@@ -121,6 +121,7 @@ static void forget(struct trib_client *client)
     }
     client->session_count = client->context_bytes = 0;
     client->ends_due = false;
+    client->roll_back = 0;
     memset(client->staging.buffer, 0, client->staging.capacity);
     client->staging.head = client->staging.vital_cost = 0;
     memset(client->staging.tail, 0, sizeof client->staging.tail);

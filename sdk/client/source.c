@@ -42,6 +42,7 @@ static void take_time(struct trib_client *client, const struct trib_wire_welcome
         .uncertainty_ms = uncertainty < UINT32_MAX ? (uint32_t)uncertainty : UINT32_MAX,
     };
     trib_client_add_anchor(client, &anchor);
+    trib_client_tell_time(client);
 }
 
 static void remember_gateway(struct trib_client *client, const struct trib_wire_welcome *welcome)
@@ -84,6 +85,23 @@ int trib_client_new_stream(struct trib_client *client, enum trib_lane lane, enum
     return rc;
 }
 
+int trib_client_roll_back(struct trib_client *client)
+{
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        if (!(client->roll_back >> lane & 1))
+            continue;
+        trib_client_log(
+            client, TRIB_LOG_WARNING,
+            "the gateway has events that this journal never had: unsent events go to a new stream");
+        int rc = trib_client_new_stream(client, (enum trib_lane)lane, TRIB_START_REASON_ROLLBACK,
+                                        client->lanes[lane].ring.acked_pos, 0);
+        if (rc < 0)
+            return rc;
+        client->roll_back &= (uint8_t) ~(1u << lane);
+    }
+    return 0;
+}
+
 static int welcome(void *context, const struct trib_wire_welcome *welcome)
 {
     struct trib_client *client = context;
@@ -97,15 +115,11 @@ static int welcome(void *context, const struct trib_wire_welcome *welcome)
         int rc = trib_lane_welcome(state, welcome);
         trib_client_watch_acks(client, lane, true);
         if (rc == TRIB_ERANGE) {
-            trib_client_log(
-                client, TRIB_LOG_WARNING,
-                "the gateway has events that this journal never had: unsent events go to a new stream");
-            rc = trib_client_new_stream(client, (enum trib_lane)lane, TRIB_START_REASON_ROLLBACK,
-                                        state->ring.acked_pos, 0);
+            client->roll_back |= (uint8_t)(1u << lane);
             result = TRIB_ERANGE; /* HELLO must name the new stream first */
-        }
-        if (rc < 0)
+        } else if (rc < 0) {
             return rc;
+        }
     }
     if (result == 0)
         remember_gateway(client, welcome);

@@ -70,7 +70,7 @@ int world_flush(struct world *w)
 static int sync_with_gateway(struct world *w)
 {
     int rc = fake_welcome(&w->gateway, &w->device);
-    if (rc == TRIB_ERANGE && !w->power.off)
+    if (rc == TRIB_ERANGE && !w->power.off && trib_client_roll_back(&w->device.client) == 0 && !w->power.off)
         rc = fake_welcome(&w->gateway, &w->device);
     if (w->power.off)
         return TRIB_EIO;

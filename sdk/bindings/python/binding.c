@@ -82,6 +82,13 @@ static void tell_rejected(void *context, uint64_t stream, uint64_t seq, unsigned
         handle->options.rejected(stream, seq, code);
 }
 
+static void take_time(void *context, uint64_t utc_ms)
+{
+    struct trib_py *handle = context;
+    if (handle->has_tls)
+        trib_mbedtls_raise_time_floor(&handle->tls, utc_ms);
+}
+
 static int keep(struct trib_py *handle, enum kept which, const char *text, const char **out)
 {
     if (!text)
@@ -192,7 +199,7 @@ static int open_all(struct trib_py *handle, const struct trib_py_options *option
     config->digest = trib_mbedtls_digest();
     config->wait = trib_posix_waiter(&handle->tcp);
     config->log = (struct trib_log){handle, write_log};
-    config->callbacks = (struct trib_callbacks){handle, tell_state, tell_rejected};
+    config->callbacks = (struct trib_callbacks){handle, tell_state, tell_rejected, take_time};
     config->staging = handle->staging;
     config->staging_bytes = sizeof handle->staging;
     config->transmit = handle->transmit;

@@ -229,11 +229,12 @@ struct trib_client {
         config_sampling_milli; /* of 1,000 sessions, how many are recorded with all their routine events */
     uint8_t gateway_len;
     char gateway[TRIB_GATEWAY_BYTES_MAX];
-    uint8_t consent; /* enum trib_consent */
-    uint8_t hint;    /* enum trib_hint */
-    uint8_t share;   /* how much of its next batch the vital lane has earned, in hundredths */
-    uint8_t state;   /* enum trib_state, as last told */
-    bool state_due;  /* anchors, gateway or item version are to be journaled */
+    uint8_t consent;   /* enum trib_consent */
+    uint8_t roll_back; /* lanes that must go on in a new stream, a bit each */
+    uint8_t hint;      /* enum trib_hint */
+    uint8_t share;     /* how much of its next batch the vital lane has earned, in hundredths */
+    uint8_t state;     /* enum trib_state, as last told */
+    bool state_due;    /* anchors, gateway or item version are to be journaled */
     bool retry_drain;
     bool ends_due; /* sessions that a power cut left open wait for room for their end */
     bool hurry;    /* a flush is under way: nothing lingers */

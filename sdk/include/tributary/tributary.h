@@ -44,6 +44,9 @@ struct trib_callbacks {
     void *context;
     void (*state)(void *context, enum trib_state state, int error);                /* optional */
     void (*rejected)(void *context, uint64_t stream, uint64_t seq, unsigned code); /* optional */
+    /* Optional: the newest time that a gateway whose clock is synchronised has told; from trib_init too, for what an earlier
+     * boot heard. A device without a clock of its own gives it to trib_mbedtls_raise_time_floor. */
+    void (*time)(void *context, uint64_t utc_ms);
 };
 
 /* All that trib_init needs. What is 0 or NULL has the default given here, or is mandatory. */

@@ -257,6 +257,30 @@ static void test_the_vital_lane_gets_its_share_of_a_backlog(void **state)
     assert_int_equal(all, 1);
 }
 
+static void take_time(void *context, uint64_t utc_ms)
+{
+    *(uint64_t *)context = utc_ms;
+}
+
+/* For the time floor of certificates, on devices without a clock. */
+static void test_the_gateways_time_is_told_also_after_a_boot(void **state)
+{
+    struct world *w = *state;
+    uint64_t told = 0;
+    uint32_t next;
+    w->device.config.callbacks.context = &told;
+    w->device.config.callbacks.time = take_time;
+    assert_int_equal(fake_welcome(&w->gateway, &w->device), 0); /* a gateway without time */
+    assert_int_equal(told, 0);
+    w->gateway.utc_ms = 1800000000000;
+    assert_int_equal(fake_welcome(&w->gateway, &w->device), 0);
+    assert_int_equal(told, 1800000000000);
+    assert_int_equal(trib_poll(&w->device.client, &next), 0); /* journals it */
+    told = 0;
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    assert_int_equal(told, 1800000000000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -269,6 +293,7 @@ int main(void)
         TEST(test_sending_can_be_switched_off_and_is_asked_about_again),
         TEST(test_linger_and_window_of_the_gateway_hold),
         TEST(test_the_vital_lane_gets_its_share_of_a_backlog),
+        TEST(test_the_gateways_time_is_told_also_after_a_boot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
