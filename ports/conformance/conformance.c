@@ -70,6 +70,8 @@ int trib_conformance_run(struct trib_conformance *c, const struct trib_conforman
     c->first_failed = NULL;
     if (ports->clock)
         check(c, &run, TRIB_RULES_CLOCK);
+    if (ports->discontinuity)
+        check(c, &run, TRIB_RULES_DISCONTINUITY);
     if (ports->entropy)
         check(c, &run, TRIB_RULES_ENTROPY);
     if (ports->digest)

@@ -60,6 +60,7 @@ struct trib_conformance_ports {
     uint16_t peer_port;
     uint16_t refused_port; /* nobody listens there; 0: leaves that rule out */
     const struct trib_clock *clock;
+    const struct trib_discontinuity *discontinuity;
     const struct trib_entropy *entropy;
     const struct trib_digest *digest;
     const struct trib_lock *lock;

@@ -54,6 +54,21 @@ const struct trib_rule TRIB_RULES_CLOCK[] = {
     {NULL, NULL},
 };
 
+/* While the device is awake and nobody sets the clock, nothing happens: each change would look like a boot. */
+static const char *discontinuity_stands_still(struct trib_rule_run *run)
+{
+    const struct trib_discontinuity *d = run->ports->discontinuity;
+    uint32_t first = d->count(d->context);
+    for (uint32_t i = 0; i < LOOKS; i++)
+        TRIB_RULE(d->count(d->context) == first, "the number changes by itself");
+    return NULL;
+}
+
+const struct trib_rule TRIB_RULES_DISCONTINUITY[] = {
+    {"discontinuity.stands_still", discontinuity_stands_still},
+    {NULL, NULL},
+};
+
 /* --- entropy --- */
 
 #define HALF (TRIB_CONFORMANCE_SCRATCH / 2)

@@ -24,7 +24,8 @@ struct trib_rule {
 
 /* Lists that end with a rule without a name. */
 extern const struct trib_rule TRIB_RULES_STORAGE[], TRIB_RULES_NET[], TRIB_RULES_CLOCK[],
-    TRIB_RULES_ENTROPY[], TRIB_RULES_DIGEST[], TRIB_RULES_LOCK[], TRIB_RULES_WAIT[];
+    TRIB_RULES_DISCONTINUITY[], TRIB_RULES_ENTROPY[], TRIB_RULES_DIGEST[], TRIB_RULES_LOCK[],
+    TRIB_RULES_WAIT[];
 
 /* What two threads count up in the lock's rule. */
 struct trib_rule_shared {

@@ -23,6 +23,7 @@ void trib_port_assemble(struct trib_port *port, struct trib_config *out_config)
     out_config->net = (struct trib_net){port, trib_port_net_connect, trib_port_net_send,
                                         trib_port_net_receive, trib_port_net_close};
     out_config->clock = (struct trib_clock){port, trib_port_clock_mono_ms};
+    out_config->discontinuity = (struct trib_discontinuity){port, trib_port_discontinuity_count};
     out_config->entropy = (struct trib_entropy){port, trib_port_entropy_fill};
     out_config->digest = (struct trib_digest){port, trib_port_digest_sha256};
     out_config->lock = (struct trib_lock){port, trib_port_lock_lock, trib_port_lock_unlock};

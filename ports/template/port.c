@@ -104,6 +104,17 @@ uint64_t trib_port_clock_mono_ms(void *port)
 }
 
 /*
+ * --- Discontinuity: only for a clock that stands still in suspend or is set; else take it out of assemble.c ---
+ *
+ * A number that is another one whenever the clock does not tell how much time went by. As it stands: it never happened.
+ */
+uint32_t trib_port_discontinuity_count(void *port)
+{
+    (void)port;
+    return 0;
+}
+
+/*
  * --- Entropy ---
  *
  * Fills the buffer from a cryptographic source: a hardware generator, or a DRBG seeded by one. TLS keys, websocket masks,

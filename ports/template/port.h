@@ -32,6 +32,7 @@ int trib_port_net_send(void *port, const uint8_t *data, size_t length);
 int trib_port_net_receive(void *port, uint8_t *out_buffer, size_t capacity);
 void trib_port_net_close(void *port);
 uint64_t trib_port_clock_mono_ms(void *port);
+uint32_t trib_port_discontinuity_count(void *port);
 int trib_port_entropy_fill(void *port, uint8_t *out_buffer, size_t length);
 int trib_port_digest_sha256(void *port, const void *data, size_t length, uint8_t out[32]);
 void trib_port_lock_lock(void *port);

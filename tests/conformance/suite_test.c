@@ -175,6 +175,7 @@ enum small_flaw {
     CLOCK_STANDS,
     CLOCK_GOES_BACK,
     CLOCK_COUNTS_SECONDS,
+    DISCONTINUITY_COUNTS_CALLS,
     ENTROPY_LEAVES_A_BYTE,
     ENTROPY_OVERRUNS,
     ENTROPY_REPEATS,
@@ -208,6 +209,12 @@ static uint64_t small_reference(void *context)
     struct small *s = context;
     s->now_us += 10;
     return s->now_us / 1000;
+}
+
+static uint32_t small_count(void *context)
+{
+    struct small *s = context;
+    return s->flaw == DISCONTINUITY_COUNTS_CALLS ? s->calls++ : 7;
 }
 
 static int small_random(void *context, uint8_t *out, size_t length)
@@ -275,6 +282,7 @@ static void test_a_clock_or_source_without_a_rule_is_noticed(void **state)
         {CLOCK_STANDS, "clock.goes_on"},
         {CLOCK_GOES_BACK, "clock.never_goes_back"},
         {CLOCK_COUNTS_SECONDS, "clock.counts_milliseconds"},
+        {DISCONTINUITY_COUNTS_CALLS, "discontinuity.stands_still"},
         {ENTROPY_LEAVES_A_BYTE, "entropy.fills_every_byte"},
         {ENTROPY_OVERRUNS, "entropy.stays_in_its_buffer"},
         {ENTROPY_REPEATS, "entropy.never_repeats"},
@@ -288,12 +296,14 @@ static void test_a_clock_or_source_without_a_rule_is_noticed(void **state)
     for (size_t i = 0; i <= sizeof cases / sizeof cases[0]; i++) {
         struct small s = {.flaw = i == 0 ? SMALL_GOOD : cases[i - 1].flaw, .random = 1};
         struct trib_clock clock = {&s, small_now};
+        struct trib_discontinuity discontinuity = {&s, small_count};
         struct trib_entropy entropy = {&s, small_random};
         struct trib_digest digest = {&s, small_digest};
         struct trib_lock lock = {&s, small_lock, s.flaw == LOCK_HALF ? NULL : small_lock};
         struct trib_wait wait = {&s, small_wait};
         struct trib_conformance_ports ports = {
             .clock = &clock,
+            .discontinuity = &discontinuity,
             .entropy = &entropy,
             .digest = &digest,
             .lock = &lock,

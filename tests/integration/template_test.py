@@ -58,7 +58,7 @@ def test_a_missing_port_is_named_by_the_linker(tmp_path, name):
 
 
 def test_without_any_port_all_are_named(tmp_path):
-    assert len(FUNCTIONS) == 16
+    assert len(FUNCTIONS) == 17
     (tmp_path / "app.c").write_text(APP)
     done = subprocess.run(["gcc", *FLAGS, tmp_path / "app.c", TEMPLATE / "assemble.c", f"-L{BIN.parent / 'lib'}", "-ltributary",
                            "-ltributary_wire", "-o", tmp_path / "app"], capture_output=True, text=True, timeout=60, check=False)
