@@ -18,14 +18,14 @@ struct seen {
     uint64_t mono_ms; /* newest sign of life */
     uint32_t ord;     /* newest of that boot */
     uint32_t boot;
-    uint32_t address; /* of its newest context record */
+    uint32_t address;          /* of its newest context record */
+    uint32_t body, bytes, ref; /* of that record */
     bool ended;
     bool started;
 };
 
 struct found {
     struct seen seen[SEEN_MAX];
-    struct trib_ring_record context[SEEN_MAX];
     unsigned count;
     unsigned fresh; /* whose context was the record before; SEEN_MAX: none */
 };
@@ -57,7 +57,6 @@ static unsigned place(struct found *f)
     for (unsigned i = 0; i < SEEN_MAX; i++)
         if (f->seen[i].ended) {
             memmove(&f->seen[i], &f->seen[i + 1], (SEEN_MAX - 1 - i) * sizeof f->seen[0]);
-            memmove(&f->context[i], &f->context[i + 1], (SEEN_MAX - 1 - i) * sizeof f->context[0]);
             return SEEN_MAX - 1;
         }
     return SEEN_MAX;
@@ -85,7 +84,9 @@ static void note_context(struct found *f, const struct trib_ring_record *record,
     f->seen[i].boot = record->boot;
     f->seen[i].mono_ms = c->mono_ms;
     f->seen[i].address = start_of(record);
-    f->context[i] = *record;
+    f->seen[i].body = record->address;
+    f->seen[i].bytes = record->bytes;
+    f->seen[i].ref = record->ref;
 }
 
 static void sign_of_life(struct seen *s, const struct trib_ring_record *event)
@@ -127,8 +128,7 @@ static void note(struct found *f, const struct trib_ring_record *record, const s
  * A session that was open has its context in the newest sector, or, if the power went while that was opened, in the one
  * before; each boot that found the lane damaged put one more sector on top. 1: *out; 0: there is none (more).
  */
-TRIB_OWN_FRAME static int find(const struct trib_client *client, struct seen *out,
-                               struct trib_ring_record *out_context)
+TRIB_OWN_FRAME static int find(const struct trib_client *client, struct seen *out)
 {
     const struct trib_ring *r = &client->lanes[TRIB_LANE_VITAL].ring;
     struct trib_ring_cursor c;
@@ -142,7 +142,6 @@ TRIB_OWN_FRAME static int find(const struct trib_client *client, struct seen *ou
     for (unsigned i = 0; i < f.count && rc == 0; i++)
         if (f.seen[i].boot < client->boot && f.seen[i].started && !f.seen[i].ended) {
             *out = f.seen[i];
-            *out_context = f.context[i];
             return 1;
         }
     return rc;
@@ -194,9 +193,14 @@ static uint32_t end_fields(uint8_t *out, uint32_t length)
     return length + 2;
 }
 
+TRIB_OWN_FRAME static int put_copy(struct trib_ring_writer *w, const struct seen *s)
+{
+    struct trib_ring_record context = {.address = s->body, .bytes = s->bytes, .ref = s->ref};
+    return trib_ring_put_copy(w, &context);
+}
+
 /* One group: the end, and that the context is closed; before them a copy of the context, if this sector has none. */
-TRIB_OWN_FRAME static int put_end(struct trib_ring *r, const struct seen *s,
-                                  const struct trib_ring_record *context, const uint8_t *fields,
+TRIB_OWN_FRAME static int put_end(struct trib_ring *r, const struct seen *s, const uint8_t *fields,
                                   uint32_t length)
 {
     struct trib_ring_writer w;
@@ -206,16 +210,15 @@ TRIB_OWN_FRAME static int put_end(struct trib_ring *r, const struct seen *s,
     r->ord = s->ord;
     trib_ring_begin(&w, r);
     if (s->address / r->storage->sector_bytes != r->sector) {
-        rc = trib_ring_put_copy(&w, context);
+        rc = put_copy(&w, s);
     } else {
-        r->context[0].ref = context->ref;
+        r->context[0].ref = s->ref;
         r->context[0].offset = s->address % r->storage->sector_bytes;
     }
     if (rc == 0)
-        rc = trib_ring_put_event(&w, TRIB_EVENT_SESSION_END, context->ref, s->mono_ms, s->ord + 1, fields,
-                                 length);
+        rc = trib_ring_put_event(&w, TRIB_EVENT_SESSION_END, s->ref, s->mono_ms, s->ord + 1, fields, length);
     if (rc == 0)
-        rc = trib_ring_put_end(&w, context->ref);
+        rc = trib_ring_put_end(&w, s->ref);
     int committed = trib_ring_commit(&w);
     /* Refs begin anew with each boot. */
     memset(r->context, 0, sizeof r->context);
@@ -224,13 +227,13 @@ TRIB_OWN_FRAME static int put_end(struct trib_ring *r, const struct seen *s,
 }
 
 /* TRIB_EFULL: the lane is full, acks will make room. */
-static int end_session(struct trib_client *client, const struct seen *s,
-                       const struct trib_ring_record *context, const uint8_t *fields, uint32_t length)
+static int end_session(struct trib_client *client, const struct seen *s, const uint8_t *fields,
+                       uint32_t length)
 {
     struct trib_lane_state *lane = &client->lanes[TRIB_LANE_VITAL];
     bool opened = false;
     for (int attempt = 0;; attempt++) {
-        int rc = put_end(&lane->ring, s, context, fields, length);
+        int rc = put_end(&lane->ring, s, fields, length);
         if (rc == TRIB_EDAMAGED && attempt < ATTEMPTS)
             continue;
         if (rc != TRIB_ESPACE || opened)
@@ -245,13 +248,12 @@ static int end_session(struct trib_client *client, const struct seen *s,
 void trib_client_end_lost_sessions(struct trib_client *client)
 {
     struct trib_ring *r = &client->lanes[TRIB_LANE_VITAL].ring;
-    struct trib_ring_record context;
     struct seen session;
     uint8_t fields[FIELDS_MAX + 2];
     int rc;
-    while ((rc = find(client, &session, &context)) > 0) {
+    while ((rc = find(client, &session)) > 0) {
         uint32_t length = end_fields(fields, totals(client, &session, fields));
-        rc = end_session(client, &session, &context, fields, length);
+        rc = end_session(client, &session, fields, length);
         trib_ring_boot(r, client->boot);
         if (rc < 0)
             break;
