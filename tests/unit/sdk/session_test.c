@@ -121,6 +121,23 @@ static void test_room_is_kept_for_the_end_of_each_session(void **state)
     assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_SESSION_END), 3);
 }
 
+static void test_a_shutdown_ends_more_sessions_than_staging_holds(void **state)
+{
+    struct world *w = *state;
+    struct trib_client *client = &w->device.client;
+    struct trib_session sessions[12];
+    w->device.config.staging_bytes = 640;
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    for (unsigned i = 0; i < 12; i++) {
+        assert_int_equal(trib_session_start(client, &sessions[i], &content), 0);
+        assert_int_equal(trib_flush(client, 0), 0);
+    }
+    assert_int_equal(trib_shutdown(client, 0), 0);
+    client->shut = false; /* to see what is in the rings */
+    fake_sync(&w->gateway, &w->device);
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_SESSION_END), 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +146,7 @@ int main(void)
         CASE(test_a_session_outside_the_sample_leaves_its_vital_events),
         CASE(test_the_heartbeat_of_the_configuration_goes_before_the_apps),
         CASE(test_room_is_kept_for_the_end_of_each_session),
+        CASE(test_a_shutdown_ends_more_sessions_than_staging_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
