@@ -350,20 +350,25 @@ int trib_flush(struct trib_client *client, uint32_t budget_ms)
 {
     const struct trib_wait *wait = &client->config->wait;
     uint64_t began = trib_client_now(client);
-    uint32_t next, rest;
+    uint32_t next;
     int rc = trib_client_drain(client);
     if (rc < 0 || budget_ms == 0)
         return rc;
     client->hurry = true;
-    while (!all_acked(client) && (rest = left(began, budget_ms, trib_client_now(client))) > 0) {
+    for (;;) {
         rc = trib_poll(client, &next);
-        if (rc < 0)
+        if (rc < 0 || all_acked(client))
             break;
-        if (wait->wait && !all_acked(client))
+        uint32_t rest = left(began, budget_ms, trib_client_now(client));
+        if (rest == 0) {
+            rc = TRIB_ETIMEOUT;
+            break;
+        }
+        if (wait->wait)
             wait->wait(wait->context, next < rest ? next : rest);
     }
     client->hurry = false;
-    return rc < 0 ? rc : all_acked(client) ? 0 : TRIB_ETIMEOUT;
+    return rc;
 }
 
 int trib_hint(struct trib_client *client, enum trib_hint hint)
