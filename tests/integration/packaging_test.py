@@ -48,6 +48,52 @@ def test_cmake_finds_the_package(prefix, tmp_path):
     check(tmp_path / "app_cc")
 
 
+CONFORMANCE_PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(port LANGUAGES C)
+find_package(tributary 0.1 REQUIRED COMPONENTS conformance nor proxy posix)
+add_executable(port port.c)
+target_link_libraries(port PRIVATE tributary::conformance tributary::nor tributary::proxy tributary::posix)
+"""
+
+CONFORMANCE_APP = """
+#include <stdio.h>
+#include <tributary/conformance/conformance.h>
+#include <tributary/nor/spi_nor.h>
+#include <tributary/posix/platform.h>
+#include <tributary/proxy/net_proxy.h>
+static void print(void *context, const char *line)
+{
+    (void)context;
+    puts(line);
+}
+int main(void)
+{
+    static uint8_t scratch[TRIB_CONFORMANCE_SCRATCH];
+    static struct trib_nor nor;
+    static struct trib_proxy proxy;
+    static const struct trib_nor_config no_part;
+    static const struct trib_proxy_config no_proxy;
+    struct trib_storage storage;
+    struct trib_entropy entropy = trib_posix_entropy();
+    struct trib_conformance suite = {.print = print, .scratch = scratch};
+    struct trib_conformance_ports ports = {.entropy = &entropy};
+    if (trib_nor_open(&nor, &no_part, &storage) != TRIB_EINVAL || trib_proxy_init(&proxy, &no_proxy) != TRIB_EINVAL)
+        return 1;
+    return trib_conformance_run(&suite, &ports);
+}
+"""
+
+
+def test_a_port_outside_the_tree_runs_the_conformance_suite(prefix, tmp_path):
+    (tmp_path / "CMakeLists.txt").write_text(CONFORMANCE_PROJECT)
+    (tmp_path / "port.c").write_text(CONFORMANCE_APP)
+    run("cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", tmp_path / "build")
+    assert run(tmp_path / "build/port").splitlines()[-1] == "4 passed, 0 failed, 0 skipped"
+    assert (prefix / "bin/tributary-conformance-peer").exists()
+
+
 def test_cmake_refuses_a_component_or_version_that_is_not_there(prefix, tmp_path):
     for request in ("0.1 REQUIRED COMPONENTS lwip", "9.9 REQUIRED"):
         (tmp_path / "CMakeLists.txt").write_text(
@@ -67,7 +113,7 @@ def test_pkg_config_finds_the_package(prefix, tmp_path, compiler):
 @pytest.mark.parametrize("compiler", [C, CXX], ids=["c", "c++"])
 def test_each_header_stands_alone(prefix, tmp_path, compiler):
     headers = sorted((prefix / "include").rglob("*.h"))
-    assert len(headers) >= 12
+    assert len(headers) >= 17
     for header in headers:
         source = tmp_path / "one.c"
         name = header.relative_to(prefix / "include")
