@@ -126,3 +126,14 @@ def test_power_cuts_of_the_firmware_lose_nothing_durable(firmware, flash):
     for boot, last in durable.items():
         mine = [n % 1000000 for n in numbers if n // 1000000 == boot]
         assert mine == list(range(1, len(mine) + 1)) and len(mine) >= last
+
+
+def test_the_lwip_port_compiles_for_a_cortex_m(tmp_path):
+    """With lwIP's own sockets and DNS, as on FreeRTOS; it runs in tests/conformance/lwip_test.c, on the build machine."""
+    done = subprocess.run([str(p) for p in [
+        *CC, f"-I{ROOT / 'tests/firmware/lwip'}", "-isystem", "/usr/include/lwip", f"-I{ROOT / 'sdk'}", f"-I{ROOT / 'sdk/include'}",
+        "-Wshadow", "-Wundef", "-c", ROOT / "ports/lwip/net_lwip.c", "-o", tmp_path / "net_lwip.o"]],
+        capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    symbols = subprocess.run(["arm-none-eabi-nm", tmp_path / "net_lwip.o"], capture_output=True, text=True, check=True).stdout
+    assert "U dns_gethostbyname" in symbols and "U malloc" not in symbols
