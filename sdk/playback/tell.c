@@ -4,7 +4,9 @@
 #include "wire/cbor.h"
 
 #define MS_MAX TRIB_YEAR_MS
-#define COUNT_MAX 1000000u
+#define BOOLEANS                                                                                             \
+    (TRIB_F(FATAL) | TRIB_F(WATCHED_CAPPED) | TRIB_F(NEVER_STARTED) | TRIB_F(TOTALS_MISSING) |               \
+     TRIB_F(SAMPLED))
 #define LEFT_OUT UINT64_MAX
 
 static uint64_t fields_of(unsigned type)
@@ -18,64 +20,37 @@ static uint64_t fields_of(unsigned type)
     return 0;
 }
 
-static uint64_t unless_0(uint64_t value)
-{
-    return value == 0 ? LEFT_OUT : value < MS_MAX ? value : MS_MAX;
-}
+static const uint8_t time_fields[TRIB_TIME_COUNT] = {
+    [TRIB_TIME_STARTUP] = TRIB_FIELD_STARTUP_MS, [TRIB_TIME_PLAYED] = TRIB_FIELD_PLAYED_MS,
+    [TRIB_TIME_PAUSED] = TRIB_FIELD_PAUSED_MS,   [TRIB_TIME_BUFFERING] = TRIB_FIELD_BUFFERING_MS,
+    [TRIB_TIME_SEEKING] = TRIB_FIELD_SEEKING_MS, [TRIB_TIME_UNKNOWN] = TRIB_FIELD_UNKNOWN_MS,
+    [TRIB_TIME_MUTED] = TRIB_FIELD_MUTED_MS,     [TRIB_TIME_STALLED] = TRIB_FIELD_STALLED_MS,
+    [TRIB_TIME_RATED] = TRIB_FIELD_RATED_MS,
+};
 
-static uint64_t capped(uint64_t value, uint64_t max)
+static uint64_t or_left_out(bool there, uint64_t value)
 {
-    return value < max ? value : max;
-}
-
-/* Live streams may count from 1970: such a position is none in the vocabulary's sense. */
-static uint64_t position(uint64_t ms)
-{
-    return ms <= MS_MAX ? ms : LEFT_OUT;
+    return there ? value : LEFT_OUT;
 }
 
 /* A ping has what came since the last one, others have totals. */
-static uint64_t time_of(const struct trib_tracker *t, unsigned type, enum trib_time which)
+static uint64_t time_of(const struct trib_tracker *t, bool ping, unsigned which)
 {
-    return type == TRIB_EVENT_PING ? t->delta[which] : t->total[which];
+    return ping ? t->delta[which] : t->total[which];
 }
 
-static uint64_t unique_watched(const struct trib_tracker *t)
+static uint64_t time_field(const struct trib_tracker *t, unsigned type, unsigned which)
 {
-    uint64_t sum = trib_watched_sum(&t->watched);
-    return t->duration_ms > 0 ? capped(sum, t->duration_ms) : sum;
-}
-
-static uint64_t time_field(const struct trib_tracker *t, unsigned type, unsigned field)
-{
-    uint64_t played = time_of(t, type, TRIB_TIME_PLAYED);
-    switch (field) {
-    case TRIB_FIELD_PLAYED_MS: /* required but in pings */
-        return type == TRIB_EVENT_PING ? unless_0(played) : capped(played, MS_MAX);
-    case TRIB_FIELD_PAUSED_MS:
-        return unless_0(time_of(t, type, TRIB_TIME_PAUSED));
-    case TRIB_FIELD_BUFFERING_MS:
-        return unless_0(time_of(t, type, TRIB_TIME_BUFFERING));
-    case TRIB_FIELD_SEEKING_MS:
-        return unless_0(time_of(t, type, TRIB_TIME_SEEKING));
-    case TRIB_FIELD_UNKNOWN_MS:
-        return unless_0(time_of(t, type, TRIB_TIME_UNKNOWN));
-    case TRIB_FIELD_MUTED_MS:
-        return unless_0(time_of(t, type, TRIB_TIME_MUTED));
-    case TRIB_FIELD_STALLED_MS:
-        return unless_0(time_of(t, type, TRIB_TIME_STALLED));
-    case TRIB_FIELD_RATED_MS: {
-        uint64_t rated = time_of(t, type, TRIB_TIME_RATED);
-        return rated == played ? LEFT_OUT : capped(rated, MS_MAX);
-    }
-    case TRIB_FIELD_STARTUP_MS:
-        if (type == TRIB_EVENT_PLAYING)
-            return t->started ? LEFT_OUT : capped(t->total[TRIB_TIME_STARTUP], MS_MAX);
-        return unless_0(t->total[TRIB_TIME_STARTUP]);
-    case TRIB_FIELD_TOOK_MS:
-        return capped(t->last_ms - (type == TRIB_EVENT_SEEK ? t->seek_began_ms : t->buffer_began_ms), MS_MAX);
-    }
-    return LEFT_OUT;
+    bool ping = type == TRIB_EVENT_PING;
+    uint64_t value = time_of(t, ping, which);
+    bool there = value != 0;
+    if (which == TRIB_TIME_PLAYED)
+        there |= !ping; /* required there */
+    else if (which == TRIB_TIME_RATED)
+        there = value != time_of(t, ping, TRIB_TIME_PLAYED);
+    else if (type == TRIB_EVENT_PLAYING) /* startup_ms */
+        there = !t->started;
+    return or_left_out(there, value);
 }
 
 /* argument: of the event's own, its cause, percent, reason or whether it is fatal. */
@@ -83,18 +58,19 @@ static uint64_t value_of(const struct trib_tracker *t, unsigned type, unsigned f
 {
     /* Both ends of a seek are required: where the player does not know one, the other stands for it. */
     uint64_t to = t->seek_to_ms <= MS_MAX ? t->seek_to_ms : 0;
+    uint32_t count;
+    for (unsigned which = 0; which < TRIB_TIME_COUNT; which++)
+        if (time_fields[which] == field)
+            return time_field(t, type, which);
     switch (field) {
-    case TRIB_FIELD_CAUSE:
-    case TRIB_FIELD_PERCENT:
-    case TRIB_FIELD_REASON:
-    case TRIB_FIELD_FATAL:
-        return argument;
-    case TRIB_FIELD_POSITION_MS:
-        return position(t->position_ms);
+    case TRIB_FIELD_POSITION_MS: /* live streams may count from 1970: that is none in the vocabulary's sense */
+        return or_left_out(t->position_ms <= MS_MAX, t->position_ms);
     case TRIB_FIELD_FROM_MS:
         return t->seek_from_ms <= MS_MAX ? t->seek_from_ms : to;
     case TRIB_FIELD_TO_MS:
         return to;
+    case TRIB_FIELD_TOOK_MS:
+        return t->last_ms - (type == TRIB_EVENT_SEEK ? t->seek_began_ms : t->buffer_began_ms);
     case TRIB_FIELD_RATE_MILLI:
         return t->rate_milli;
     case TRIB_FIELD_BITRATE_KBPS:
@@ -102,40 +78,38 @@ static uint64_t value_of(const struct trib_tracker *t, unsigned type, unsigned f
     case TRIB_FIELD_STREAM_TYPE:
         return t->live ? TRIB_STREAM_TYPE_LIVE : TRIB_STREAM_TYPE_ON_DEMAND;
     case TRIB_FIELD_DURATION_MS:
-        return unless_0(t->duration_ms);
+        return or_left_out(t->duration_ms != 0, t->duration_ms);
     case TRIB_FIELD_WATCHED_MS:
-        return unless_0(unique_watched(t));
+        count = trib_watched_sum(&t->watched);
+        if (t->duration_ms != 0 && t->duration_ms < count)
+            count = (uint32_t)t->duration_ms;
+        break;
     case TRIB_FIELD_STALL_COUNT:
-        return unless_0(capped(t->stall_count, COUNT_MAX));
+        count = t->stall_count;
+        break;
     case TRIB_FIELD_SEEK_COUNT:
-        return unless_0(capped(t->seek_count, COUNT_MAX));
+        count = t->seek_count;
+        break;
     case TRIB_FIELD_DROPPED_FRAMES:
-        return type == TRIB_EVENT_QUALITY
-                   ? LEFT_OUT
-                   : unless_0(t->dropped_frames - (type == TRIB_EVENT_PING ? t->dropped_pinged : 0));
+        count = type == TRIB_EVENT_QUALITY ? 0 : t->dropped_frames;
+        count -= type == TRIB_EVENT_PING ? t->dropped_pinged : 0;
+        break;
     case TRIB_FIELD_WATCHED_CAPPED:
-        return t->watched.capped ? 1 : LEFT_OUT;
+        count = t->watched.capped;
+        break;
     case TRIB_FIELD_NEVER_STARTED:
-        return t->started ? LEFT_OUT : 1;
+        count = !t->started;
+        break;
     case TRIB_FIELD_SAMPLED:
-        return t->sampled ? LEFT_OUT : 0;
+        return or_left_out(!t->sampled, 0);
     case TRIB_FIELD_SAMPLING_MILLI:
-        return t->sampling_milli < 1000 ? t->sampling_milli : LEFT_OUT;
+        return or_left_out(t->sampling_milli < 1000, t->sampling_milli);
+    case TRIB_FIELD_TOTALS_MISSING:
+        return LEFT_OUT;
+    default:
+        return argument;
     }
-    return time_field(t, type, field);
-}
-
-static void put_field(struct trib_cbor_writer *w, const struct trib_tracker *t, unsigned field,
-                      uint64_t value)
-{
-    trib_cbor_put_uint(w, field);
-    if (field == TRIB_FIELD_CODE)
-        trib_cbor_put_int(w, t->error_code);
-    else if (field == TRIB_FIELD_FATAL || field == TRIB_FIELD_WATCHED_CAPPED ||
-             field == TRIB_FIELD_NEVER_STARTED || field == TRIB_FIELD_SAMPLED)
-        trib_cbor_put_bool(w, value != 0);
-    else
-        trib_cbor_put_uint(w, value);
+    return or_left_out(count != 0, count);
 }
 
 static bool vital(unsigned type)
@@ -158,10 +132,16 @@ int trib_tracker_tell(const struct trib_tracker *t, unsigned type, uint32_t argu
     for (unsigned field = 0; mask != 0; field++, mask >>= 1) {
         if (!(mask & 1))
             continue;
-        uint64_t value = field == TRIB_FIELD_CODE ? 0 : value_of(t, type, field, argument);
+        uint64_t value = value_of(t, type, field, argument);
         if (value == LEFT_OUT)
             continue;
-        put_field(&w, t, field, value);
+        trib_cbor_put_uint(&w, field);
+        if (field == TRIB_FIELD_CODE)
+            trib_cbor_put_int(&w, t->error_code);
+        else if (BOOLEANS >> field & 1)
+            trib_cbor_put_bool(&w, value != 0);
+        else
+            trib_cbor_put_uint(&w, value < MS_MAX ? value : MS_MAX);
         count++;
     }
     if (capacity > 0)

@@ -9,6 +9,7 @@
 #define NOT_KNOWN UINT64_MAX
 #define JUMP_MS 1000u /* how far a position may run ahead of the clock before it counts as a jump */
 #define MS_MAX TRIB_YEAR_MS
+#define COUNT_MAX 1000000u /* the vocabulary's bound */
 
 /* One call of the tracker. */
 struct run {
@@ -187,7 +188,7 @@ static void on_buffering(struct run *r)
     t->buffering = true;
     t->buffer_began_ms = t->last_ms;
     t->buffer_cause = !t->started ? TRIB_CAUSE_STARTUP : t->seeking ? TRIB_CAUSE_SEEK : TRIB_CAUSE_STALL;
-    t->stall_count += t->buffer_cause == TRIB_CAUSE_STALL;
+    t->stall_count += t->buffer_cause == TRIB_CAUSE_STALL && t->stall_count < COUNT_MAX;
     (void)tell(r, TRIB_EVENT_BUFFER_START, t->buffer_cause);
 }
 
@@ -197,7 +198,7 @@ static void begin_seek(struct trib_tracker *t, uint32_t cause)
     if (t->seeking)
         return;
     t->seeking = true;
-    t->seek_count++;
+    t->seek_count += t->seek_count < COUNT_MAX;
     t->seek_from_ms = t->position_ms;
     t->seek_to_ms = NOT_KNOWN;
     t->seek_began_ms = t->last_ms;
