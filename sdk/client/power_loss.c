@@ -137,8 +137,11 @@ TRIB_OWN_FRAME static int find(const struct trib_client *client, struct seen *ou
     int rc;
     if (!begin(r, VITAL_SECTORS - 1, &c))
         return 0;
+    /* The sector that is erased next may be half erased: a start without its end. */
+    uint32_t going = trib_ring_free_count(r) > 0 ? (r->sector + 1) % r->storage->sector_count : UINT32_MAX;
     while ((rc = trib_ring_next(r, &c, &record)) > 0)
-        note(&f, &record, &c);
+        if (c.sector != going)
+            note(&f, &record, &c);
     for (unsigned i = 0; i < f.count && rc == 0; i++)
         if (f.seen[i].boot < client->boot && f.seen[i].started && !f.seen[i].ended) {
             *out = f.seen[i];

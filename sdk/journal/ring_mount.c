@@ -118,28 +118,49 @@ static int erase_torn(struct trib_ring *r)
     return 0;
 }
 
+static void take_ack(struct trib_ring *r, const struct trib_ring_record *record, uint64_t pos,
+                     struct trib_ring_found *found)
+{
+    if (record->kind != TRIB_RECORD_BASE && record->kind != TRIB_RECORD_ACK)
+        return;
+    if (record->boot > found->boot)
+        found->boot = record->boot;
+    if (record->acked >= r->acked_pos && record->acked <= pos) {
+        r->acked_pos = record->acked;
+        r->acked_crc = record->acked_crc;
+        r->start_acked = record->flags & TRIB_FORMAT_START_ACKED;
+        r->wiped = record->flags & TRIB_FORMAT_WIPED;
+    }
+}
+
+/* To the first record that decides where the head is: the newest BASE. One that the power has torn may be there when it
+ * is looked for, and not when it is read: then all records are walked through. */
+static int find_start(const struct trib_ring *r, const struct trib_ring_header *h, struct trib_ring_cursor *c,
+                      struct trib_ring_record *out)
+{
+    const struct trib_storage *s = r->storage;
+    uint32_t limit = trib_format_area_end(s), at, newest;
+    uint64_t pos;
+    trib_ring_cursor_at(c, r, r->sector, h);
+    newest = c->offset;
+    for (at = newest; (at = trib_ring_find_base(s, c, at, limit, &pos)) < limit; at++)
+        newest = at;
+    c->offset = newest;
+    int rc = trib_ring_next_in_sector(s, c, limit, out);
+    if (rc > 0 && (out->kind == TRIB_RECORD_BASE || newest == trib_format_align(s, h->bytes)))
+        return rc;
+    trib_ring_cursor_at(c, r, r->sector, h);
+    return trib_ring_next_in_sector(s, c, limit, out);
+}
+
 static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, struct trib_ring_found *found)
 {
     struct trib_ring_cursor c;
     struct trib_ring_record record;
-    uint32_t limit = trib_format_area_end(r->storage);
-    uint64_t pos;
-    int rc;
-    trib_ring_cursor_at(&c, r, r->sector, h);
-    /* The newest BASE decides what before it counts. */
-    for (uint32_t at = c.offset; (at = trib_ring_find_base(r->storage, &c, at, limit, &pos)) < limit; at++)
-        c.offset = at;
-    while ((rc = trib_ring_next_in_sector(r->storage, &c, trib_format_area_end(r->storage), &record)) > 0) {
-        if (record.kind != TRIB_RECORD_BASE && record.kind != TRIB_RECORD_ACK)
-            continue;
-        if (record.kind == TRIB_RECORD_BASE && record.boot > found->boot)
-            found->boot = record.boot;
-        if (record.acked >= r->acked_pos && record.acked <= c.pos) {
-            r->acked_pos = record.acked;
-            r->acked_crc = record.acked_crc;
-            r->start_acked = record.flags & TRIB_FORMAT_START_ACKED;
-            r->wiped = record.flags & TRIB_FORMAT_WIPED;
-        }
+    int rc = find_start(r, h, &c, &record);
+    while (rc > 0) {
+        take_ack(r, &record, c.pos, found);
+        rc = trib_ring_next_in_sector(r->storage, &c, trib_format_area_end(r->storage), &record);
     }
     if (rc < 0) { /* unreadable from here on: what lay there is lost */
         found->verdict = TRIB_RING_LOST;

@@ -17,6 +17,7 @@ void world_init(struct world *w, struct torn_storage lanes[2], struct geometry g
         w->device.config.storage[lane] = torn_port(&lanes[lane]);
     }
     fake_gateway_init(&w->gateway);
+    w->gateway.utc_ms = 1700000000000u; /* so that anchors, and with them state, are journaled */
 }
 
 void world_free(struct world *w, struct torn_storage lanes[2])
@@ -36,9 +37,12 @@ int world_record(struct world *w)
     int rc;
     assert_true(number < NUMBERS_MAX);
     w->device.now_ms += 700;
+    if (number % 4 == 3 && w->geometry.overflow && w->refused)
+        number = w->next_number += 1; /* the vital lane is full, the routine one goes on */
     if (number % 4 == 3) {
         snprintf(text, sizeof text, "%u", number);
         rc = trib_favourite_add(&w->device.client, NULL, text, NULL);
+        w->refused = rc == TRIB_EFULL;
     } else {
         trib_custom_begin(&event, buffer, sizeof buffer, "t");
         trib_custom_int(&event, "n", number);
@@ -63,7 +67,29 @@ int world_flush(struct world *w)
         return rc;
     for (uint32_t i = w->next_number; i > 1 && w->promised[i - 1] == RECORDED; i--)
         w->promised[i - 1] = DURABLE;
+    w->session_pending = 0;
     return 0;
+}
+
+/* Some steps begin a session, report, and end it. Its content is named by its id, so that the model can tell. */
+static void world_session(struct world *w, unsigned number)
+{
+    struct trib_client *client = &w->device.client;
+    uint32_t before = client->ord;
+    char name[16];
+    if (w->session.client && number % 5 == 4) {
+        (void)trib_session_end(&w->session, TRIB_REASON_QUIT);
+        w->session.client = NULL;
+    } else if (w->session.client) {
+        struct trib_player report = {.report = TRIB_PLAYER_RATE, .value = 1000 + (int)number};
+        (void)trib_session_report(&w->session, &report);
+    } else if (number % 5 == 1) {
+        struct trib_content content = {.content_id = name, .duration_ms = 60000};
+        snprintf(name, sizeof name, "%08x", (uint32_t)(client->session_seed + client->next_ref + 1));
+        if (trib_session_start(client, &w->session, &content) < 0)
+            w->session.client = NULL; /* the lane is full, or its sectors are too small for a context */
+    }
+    w->session_pending += client->ord - before;
 }
 
 /* Without power nothing is sent. */
@@ -85,6 +111,7 @@ static int sync_with_gateway(struct world *w)
 int world_step(struct world *w, unsigned number)
 {
     unsigned events = number % 7 == 5 ? 9 : 1 + number % 3; /* nine: more than one call of program */
+    world_session(w, number);
     for (unsigned i = 0; i < (w->geometry.sector_bytes < 512 ? 1 + number % 3 : events); i++) {
         int rc = world_record(w);
         if (rc < 0)
@@ -104,6 +131,9 @@ int world_step(struct world *w, unsigned number)
 int world_boot(struct world *w)
 {
     memset(&w->device.client, 0xA5, sizeof w->device.client);
+    memset(&w->session, 0, sizeof w->session);
+    w->session_doubt += w->session_pending + 1; /* and the end that a boot makes up */
+    w->session_pending = 0;
     int rc = trib_init(&w->device.client, &w->device.config);
     assert_int_not_equal(rc, TRIB_EFULL); /* a full device boots all the same */
     if (rc == 0)
@@ -179,8 +209,18 @@ static void judge_declared(const struct world *w, uint32_t lost, uint32_t doubtf
         assert_int_equal(damaged, 0);
         assert_int_equal(g->stream_count, 2); /* a cut is no reason for a new stream */
     } else {
-        assert_true(damaged <= doubtful + (g->stream_count - 2) * 2);
+        assert_true(damaged <= doubtful + w->session_doubt + (g->stream_count - 2) * 2);
     }
+}
+
+static void judge_context(const struct world *w, const struct fake_event *e)
+{
+    char name[16];
+    bool of_session = e->type != TRIB_EVENT_CUSTOM && e->type != TRIB_EVENT_FAVOURITE_ADD &&
+                      e->type != TRIB_EVENT_STREAM_START;
+    snprintf(name, sizeof name, "%08x", (uint32_t)e->session);
+    assert_true(e->session == 0 || strcmp(name, e->content) == 0);
+    assert_true(!of_session || e->session != 0 || !w->strict);
 }
 
 static void judge(const struct world *w)
@@ -191,6 +231,7 @@ static void judge(const struct world *w)
     memset(seen, 0, w->next_number);
     for (size_t i = 0; i < g->event_count; i++) {
         uint32_t number = number_of(&g->events[i]);
+        judge_context(w, &g->events[i]);
         if (number == UINT32_MAX)
             continue;
         assert_true(number < w->next_number && w->promised[number] != NOT_RECORDED);

@@ -20,10 +20,15 @@ struct world {
     struct fake_gateway gateway;
     struct torn_power power;
     struct geometry geometry;
-    bool strict;           /* no new stream, and nothing declared as damaged */
+    bool strict; /* no new stream, each session's event in its context, and nothing declared as damaged */
     uint32_t next_number;  /* of the next event to record */
+    bool refused;          /* the newest favourite, as the vital lane is full */
     uint32_t fill_bytes;   /* of text in each event */
     uint64_t recovered_at; /* tick */
+    struct trib_session session;
+    uint32_t session_pending; /* its events that were not yet reported durable */
+    uint32_t
+        session_doubt; /* those of them whose power went: they may be there, or not, or declared damaged */
     uint8_t promised[NUMBERS_MAX];
 };
 

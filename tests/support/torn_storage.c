@@ -23,7 +23,7 @@ uint64_t torn_random(struct torn_power *power)
 
 static size_t cells_bytes(const struct torn_storage *t)
 {
-    return (size_t)t->sector_bytes * 3 + t->sector_bytes / t->unit;
+    return (size_t)t->sector_bytes * 3 + t->sector_bytes / t->unit + 1;
 }
 
 static uint8_t *sector_cells(struct torn_storage *t, uint32_t address)
@@ -49,6 +49,12 @@ static uint8_t *unstable_at(struct torn_storage *t, uint32_t address)
 static uint8_t *unit_at(struct torn_storage *t, uint32_t address)
 {
     return sector_cells(t, address) + (size_t)3 * t->sector_bytes + address % t->sector_bytes / t->unit;
+}
+
+/* True as long as any bit of the sector may be unstable: reads need not look at each byte. */
+static uint8_t *loose_at(struct torn_storage *t, uint32_t address)
+{
+    return sector_cells(t, address) + cells_bytes(t) - 1;
 }
 
 /* Copy on write. */
@@ -78,7 +84,7 @@ static int torn_read(void *context, uint32_t address, void *out_buffer, uint32_t
         n = t->sector_bytes - (address + i) % t->sector_bytes;
         n = n < length - i ? n : length - i;
         memcpy(out + i, byte_at(t, address + i), n);
-        if (t->shape != TORN_UNSTABLE && t->shape != TORN_DRIFTING)
+        if (!*loose_at(t, address + i))
             continue;
         for (uint32_t k = 0; k < n; k++) {
             uint8_t loose = *unstable_at(t, address + i + k);
@@ -105,6 +111,8 @@ static void change(struct torn_storage *t, uint32_t address, const uint8_t *valu
     *unstable_at(t, address) = 0;
     if (((t->shape == TORN_UNSTABLE && !value) || t->shape == TORN_DRIFTING) && mask != 0xFF && mask != 0)
         *unstable_at(t, address) = (uint8_t)(open & torn_random(t->power));
+    if (*unstable_at(t, address) != 0)
+        *loose_at(t, address) = 1;
 }
 
 /* The first `done` bytes of the call came through, and of the others what the shape says. data NULL: erase. */
@@ -274,6 +282,7 @@ static int torn_erase(void *context, uint32_t sector)
     if (apply(t, address, NULL, t->sector_bytes) < 0)
         return TRIB_EIO;
     memset(unit_at(t, address), UNIT_BLANK, t->sector_bytes / t->unit);
+    *loose_at(t, address) = 0;
     return 0;
 }
 
