@@ -56,6 +56,8 @@ int trib_client_drain(struct trib_client *client);
 void trib_client_budget(struct trib_client *client);
 /* Persists both ack cursors, where they moved. */
 int trib_client_save_acks(struct trib_client *client);
+/* To be called before the gateway hears of what is in a lane. TRIB_EIO. */
+int trib_client_make_firm(struct trib_client *client, unsigned lane);
 
 /* --- journaled.c: what the client keeps in the vital lane across boots --- */
 

@@ -202,6 +202,24 @@ static int note_by_header(struct trib_client *client, unsigned lane)
     return rc == TRIB_EFULL ? 0 : rc;
 }
 
+/*
+ * The newest group that was found at the mount may be one that the power has torn, and that only seems whole. Before the
+ * gateway hears of its positions a base behind it makes them firm: else the next boot could use them for other events,
+ * and the gateway would have a declared loss in their place, which no CRC tells apart.
+ */
+int trib_client_make_firm(struct trib_client *client, unsigned lane)
+{
+    struct trib_ring *r = &client->lanes[lane].ring;
+    struct trib_ring_writer w;
+    if (!r->need_base || r->acked_pos >= r->head_pos)
+        return 0;
+    trib_ring_begin(&w, r);
+    int rc = trib_ring_put_base(&w);
+    int committed = trib_ring_commit(&w);
+    rc = rc == TRIB_ESPACE ? note_by_header(client, lane) : committed;
+    return rc == TRIB_EDAMAGED ? 0 : rc;
+}
+
 int trib_client_save_acks(struct trib_client *client)
 {
     int result = 0;

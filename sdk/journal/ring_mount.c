@@ -83,6 +83,10 @@ static int believe(struct trib_ring *r, const struct trib_ring_header *newest, b
 {
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h;
+#ifdef TRIB_MUTANT_NO_DOUBT
+    *out_believed = true;
+    return 0;
+#endif
     uint32_t sector, before = (r->sector + s->sector_count - 1) % s->sector_count;
     *out_believed =
         trib_format_blank(s, r->sector, trib_format_align(s, newest->bytes), s->sector_bytes) != 1;
@@ -104,6 +108,9 @@ static int erase_torn(struct trib_ring *r)
 {
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h;
+#ifdef TRIB_MUTANT_NO_DOUBT
+    return 0;
+#endif
     for (uint32_t i = 1; i < s->sector_count; i++) {
         uint32_t sector = (r->sector + i) % s->sector_count;
         if (trib_format_header_read(s, sector, &h) != TRIB_EDAMAGED ||
@@ -183,6 +190,9 @@ TRIB_OWN_FRAME static void put_seal(const struct trib_ring *r, uint32_t sector, 
     const struct trib_storage *s = r->storage;
     uint32_t at = trib_format_area_end(s);
     uint8_t unit[TRIB_FORMAT_UNIT_MAX];
+#ifdef TRIB_MUTANT_NO_SEAL
+    return;
+#endif
     if (trib_format_blank(s, sector, at, s->sector_bytes) != 1)
         return;
     memset(unit, 0xFF, sizeof unit);

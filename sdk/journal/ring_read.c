@@ -85,13 +85,15 @@ static void look_ahead(const struct trib_storage *s, struct trib_ring_cursor *c,
     uint64_t pos;
     c->cap = c->end_cap;
     c->cap_at = limit;
-#ifndef TRIB_MUTANT_NO_VOID
+#ifdef TRIB_MUTANT_NO_VOID
+    c->cap = UINT64_MAX;
+    limit = c->offset;
+#endif
     for (uint32_t at = c->offset; (at = trib_ring_find_base(s, c, at + 1, limit, &pos)) < limit;)
         if (pos <= c->cap) {
             c->cap = pos;
             c->cap_at = at;
         }
-#endif
 }
 
 static bool parse_event(const struct trib_raw_record *raw, struct trib_bytes *b, struct trib_ring_cursor *c,

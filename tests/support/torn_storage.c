@@ -232,8 +232,16 @@ static int apply(struct torn_storage *t, uint32_t address, const uint8_t *data, 
         power_goes(t);
         return TRIB_EIO;
     }
-    for (uint32_t i = 0; i < length; i++)
-        change(t, address + i, data ? &data[i] : NULL, 0xFF);
+    uint8_t *cells = byte_at(t, address); /* of one sector */
+    if (*loose_at(t, address))
+        memset(unstable_at(t, address), 0, length);
+    if (!data)
+        memset(cells, 0xFF, length);
+    else if (t->shape == TORN_UNSYNCED)
+        memcpy(cells, data, length);
+    else
+        for (uint32_t i = 0; i < length; i++)
+            cells[i] &= data[i];
     remember(t, address, data, length);
     power->ticks += length;
     return 0;
