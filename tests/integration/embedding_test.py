@@ -93,6 +93,9 @@ def cmake_build(tmp_path, functions, folder):
     run("cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build")
     run("cmake", "--build", tmp_path / "build", "-j", "1")
     check_complete(tmp_path / "build/libwhole.so")
+    names = run("nm", "-D", "--defined-only", tmp_path / "build/libwhole.so")
+    for port in ("trib_nor_open", "trib_spi_nor_driver", "trib_proxy_init", "trib_mbedtls_init"):
+        assert f" {port}\n" in names
 
 
 def test_esp_idf_component(tmp_path):
