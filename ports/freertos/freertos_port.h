@@ -20,7 +20,7 @@ extern "C" {
  * The kernel's ticks, with its own count of overflows above them: a 32-bit tick wraps after 49 days at 1 kHz, a 16-bit one
  * each minute, and neither shows, also if nobody looks for several laps. From any task, also before the scheduler runs;
  * not from interrupts. Tickless idle is counted if the port steps the tick; a deep sleep that stops the tick is not: add
- * it by vTaskStepTick when the device wakes.
+ * it by vTaskStepTick when the device wakes, or let config.discontinuity say that it was.
  */
 struct trib_clock trib_freertos_clock(void);
 
