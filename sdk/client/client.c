@@ -130,31 +130,10 @@ static int begin_streams(struct trib_client *client, const struct trib_ring_foun
     return 0;
 }
 
-static void start_uplink(struct trib_client *client)
-{
-    const struct trib_config *config = client->config;
-    struct trib_uplink_config uplink = {
-        .host = config->host,
-        .port = config->port,
-        .path = config->path ? config->path : "/v1",
-        .token = config->token,
-        .net = config->net,
-        .entropy = config->entropy,
-        .log = config->log,
-        .transmit = config->transmit,
-        .transmit_bytes = config->transmit_bytes,
-        .receive = config->receive,
-        .receive_bytes = config->receive_bytes,
-        .backoff_min_ms = config->backoff_min_ms ? config->backoff_min_ms : 1000,
-        .backoff_max_ms = config->backoff_max_ms ? config->backoff_max_ms : 60000,
-    };
-    trib_client_source(client, &uplink.source);
-    trib_uplink_init(&client->uplink, &uplink);
-}
-
 int trib_init(struct trib_client *client, const struct trib_config *config)
 {
     struct trib_ring_found found[TRIB_LANE_COUNT];
+    struct trib_uplink_source source;
     uint8_t random[8];
     const char *wrong = what_is_wrong(config);
     memset(client, 0, sizeof *client);
@@ -190,7 +169,8 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
         trib_client_end_lost_sessions(client);
     trib_client_recheck_later(client, RECHECK_BOOT_MS);
     trib_client_tell_time(client);
-    start_uplink(client);
+    trib_client_source(client, &source);
+    trib_uplink_init(&client->uplink, config, &source);
     return 0;
 }
 

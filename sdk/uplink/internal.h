@@ -2,7 +2,7 @@
 #ifndef TRIB_UPLINK_INTERNAL_H
 #define TRIB_UPLINK_INTERNAL_H
 
-#include "tributary/uplink_state.h"
+#include "tributary/tributary.h"
 
 #define TRIB_UPLINK_KEEPALIVE_MS 25000u /* when WELCOME gives none */
 

@@ -36,7 +36,7 @@ void trib_uplink_log(const struct trib_uplink *u, enum trib_log_level level, con
                      const char *detail, uint64_t number, const char *unit)
 {
     struct line l = {.len = 0};
-    if (u->config.log.write == NULL)
+    if (u->config->log.write == NULL)
         return;
     put(&l, "uplink: ");
     put(&l, what);
@@ -51,5 +51,5 @@ void trib_uplink_log(const struct trib_uplink *u, enum trib_log_level level, con
         put(&l, unit);
     }
     l.text[l.len] = '\0';
-    u->config.log.write(u->config.log.context, level, l.text);
+    u->config->log.write(u->config->log.context, level, l.text);
 }

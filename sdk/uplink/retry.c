@@ -16,7 +16,7 @@
 static uint64_t draw(const struct trib_uplink *u, uint64_t window_ms)
 {
     uint8_t bytes[4];
-    if (u->config.entropy.fill(u->config.entropy.context, bytes, sizeof bytes) != 0)
+    if (u->config->entropy.fill(u->config->entropy.context, bytes, sizeof bytes) != 0)
         return window_ms;
     uint64_t random =
         (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
@@ -25,8 +25,8 @@ static uint64_t draw(const struct trib_uplink *u, uint64_t window_ms)
 
 static uint64_t window(const struct trib_uplink *u)
 {
-    uint64_t min = u->config.backoff_min_ms != 0 ? u->config.backoff_min_ms : BACKOFF_MIN_MS;
-    uint64_t max = u->config.backoff_max_ms != 0 ? u->config.backoff_max_ms : BACKOFF_MAX_MS;
+    uint64_t min = u->config->backoff_min_ms != 0 ? u->config->backoff_min_ms : BACKOFF_MIN_MS;
+    uint64_t max = u->config->backoff_max_ms != 0 ? u->config->backoff_max_ms : BACKOFF_MAX_MS;
     if (max < min)
         max = min;
     uint64_t doubled = u->patience == TRIB_UPLINK_LONGEST ? max : min << u->attempts;
@@ -41,8 +41,8 @@ static const char *alternate_host(const struct trib_uplink *u)
 const char *trib_uplink_host(const struct trib_uplink *u, uint16_t *out_port)
 {
     if (!u->away) {
-        *out_port = u->config.port;
-        return u->config.host;
+        *out_port = u->config->port;
+        return u->config->host;
     }
     const char *host = alternate_host(u);
     const uint8_t *port = (const uint8_t *)host + strlen(host) + 1;

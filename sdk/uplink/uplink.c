@@ -11,8 +11,8 @@
 #define CONNECT_STEP_MS 50u
 #define BLOCKED_STEP_MS 20u
 #define ANSWER_STEP_MS 100u
-#define CHUNK_BYTES 256u
-#define CHUNKS_A_POLL 16
+#define CHUNK_BYTES 64u /* on the stack below all that a message leads to */
+#define CHUNKS_A_POLL 64
 #define BATCHES_A_POLL 4
 #define BATCH_BYTES_MIN 64u /* less credit than this holds no event worth a frame */
 #define PONG_BYTES (2 + TRIB_WS_MASK_BYTES + TRIB_WS_CONTROL_BYTES_MAX)
@@ -26,30 +26,30 @@ static bool is_connected(const struct trib_uplink *u)
  * half sent. */
 static size_t head_room(const struct trib_uplink *u)
 {
-    return trib_ws_head_bytes(u->config.transmit_bytes);
+    return trib_ws_head_bytes(u->config->transmit_bytes);
 }
 
 static uint8_t *payload(const struct trib_uplink *u)
 {
-    return u->config.transmit + head_room(u);
+    return u->config->transmit + head_room(u);
 }
 
 static size_t payload_room(const struct trib_uplink *u)
 {
     size_t taken = head_room(u) + PONG_BYTES;
-    return u->config.transmit_bytes > taken ? u->config.transmit_bytes - taken : 0;
+    return u->config->transmit_bytes > taken ? u->config->transmit_bytes - taken : 0;
 }
 
 static int fill_random(const struct trib_uplink *u, uint8_t *out_bytes, size_t len)
 {
-    return u->config.entropy.fill(u->config.entropy.context, out_bytes, len) == 0 ? 0 : TRIB_EIO;
+    return u->config->entropy.fill(u->config->entropy.context, out_bytes, len) == 0 ? 0 : TRIB_EIO;
 }
 
 /* Sends transmit[*from, to) as far as it goes. 0 when all is gone, TRIB_EAGAIN, or an error. */
 static int send_part(struct trib_uplink *u, size_t *from, size_t to)
 {
     while (*from < to) {
-        int sent = u->config.net.send(u->config.net.context, u->config.transmit + *from, to - *from);
+        int sent = u->config->net.send(u->config->net.context, u->config->transmit + *from, to - *from);
         if (sent < 0)
             return sent;
         if (sent == 0 || (size_t)sent > to - *from)
@@ -86,8 +86,8 @@ static int send_payload(struct trib_uplink *u, size_t len)
 static int place_control(struct trib_uplink *u, enum trib_ws_opcode opcode, const uint8_t *data, size_t len)
 {
     uint8_t mask[TRIB_WS_MASK_BYTES];
-    size_t start = u->config.transmit_bytes - PONG_BYTES;
-    uint8_t *body = u->config.transmit + start + trib_ws_head_bytes(len);
+    size_t start = u->config->transmit_bytes - PONG_BYTES;
+    uint8_t *body = u->config->transmit + start + trib_ws_head_bytes(len);
     if (u->pong_from < u->pong_to && u->pong_from > start)
         return 0;
     int error = fill_random(u, mask, sizeof mask);
@@ -112,7 +112,7 @@ void trib_uplink_hang_up(struct trib_uplink *u)
         if (place_control(u, TRIB_WS_CLOSE, code, sizeof code) == 0)
             (void)flush(u);
     }
-    u->config.net.close(u->config.net.context);
+    u->config->net.close(u->config->net.context);
     u->send_from = u->send_to = u->pong_from = u->pong_to = 0;
 }
 
@@ -148,14 +148,14 @@ static int end(struct trib_uplink *u, int error)
 static int begin_upgrade(struct trib_uplink *u)
 {
     uint8_t nonce[TRIB_WS_NONCE_BYTES];
-    struct trib_ws_request request = {.path = u->config.path != NULL ? u->config.path : "/v1",
+    struct trib_ws_request request = {.path = u->config->path != NULL ? u->config->path : "/v1",
                                       .subprotocol = TRIB_WIRE_SUBPROTOCOL_CBOR,
-                                      .token = u->config.token};
+                                      .token = u->config->token};
     request.host = trib_uplink_host(u, &request.port);
     int error = fill_random(u, nonce, sizeof nonce);
     if (error != 0)
         return error;
-    error = trib_ws_request_write(&request, nonce, (char *)u->config.transmit, u->config.transmit_bytes,
+    error = trib_ws_request_write(&request, nonce, (char *)u->config->transmit, u->config->transmit_bytes,
                                   &u->send_to);
     if (error != 0) {
         trib_uplink_log(u, TRIB_LOG_ERROR,
@@ -165,8 +165,8 @@ static int begin_upgrade(struct trib_uplink *u)
         return error;
     }
     u->send_from = 0;
-    trib_ws_response_init(&u->ws.response, nonce, TRIB_WIRE_SUBPROTOCOL_CBOR, (char *)u->config.receive,
-                          u->config.receive_bytes);
+    trib_ws_response_init(&u->ws.response, nonce, TRIB_WIRE_SUBPROTOCOL_CBOR, (char *)u->config->receive,
+                          u->config->receive_bytes);
     u->phase = TRIB_UPLINK_UPGRADE;
     u->deadline_ms = u->now_ms + UPGRADE_MS;
     return 0;
@@ -177,7 +177,7 @@ TRIB_OWN_FRAME static int begin_hello(struct trib_uplink *u)
     struct trib_wire_hello hello;
     size_t len, room = payload_room(u);
     memset(&hello, 0, sizeof hello);
-    u->config.source.hello(u->config.source.context, &hello);
+    u->source.hello(u->source.context, &hello);
     if (room > TRIB_WIRE_HELLO_BYTES_MAX)
         room = TRIB_WIRE_HELLO_BYTES_MAX;
     int error = trib_wire_hello_encode(&hello, payload(u), room, &len);
@@ -185,7 +185,7 @@ TRIB_OWN_FRAME static int begin_hello(struct trib_uplink *u)
         trib_uplink_log(u, TRIB_LOG_ERROR, "HELLO cannot be written", trib_error_text(error), 0, NULL);
         return TRIB_EINVAL;
     }
-    trib_ws_decoder_init(&u->ws.decoder, u->config.receive, u->config.receive_bytes);
+    trib_ws_decoder_init(&u->ws.decoder, u->config->receive, u->config->receive_bytes);
     u->phase = TRIB_UPLINK_HELLO;
     u->deadline_ms = u->now_ms + WELCOME_MS;
     return send_payload(u, len);
@@ -205,7 +205,7 @@ static int step_connect(struct trib_uplink *u)
 {
     uint16_t port;
     const char *host = trib_uplink_host(u, &port);
-    int error = u->config.net.connect(u->config.net.context, host, port);
+    int error = u->config->net.connect(u->config->net.context, host, port);
     if (error == TRIB_EAGAIN)
         return u->now_ms >= u->deadline_ms ? TRIB_ETIMEOUT : 0;
     u->heard_ms = u->now_ms;
@@ -271,7 +271,7 @@ static int receive(struct trib_uplink *u, bool *out_more)
 {
     uint8_t chunk[CHUNK_BYTES];
     for (int i = 0; i < CHUNKS_A_POLL; i++) {
-        int got = u->config.net.receive(u->config.net.context, chunk, sizeof chunk);
+        int got = u->config->net.receive(u->config->net.context, chunk, sizeof chunk);
         if (got == TRIB_EAGAIN)
             return 0;
         if (got <= 0 || (size_t)got > sizeof chunk)
@@ -305,7 +305,7 @@ static int send_batch(struct trib_uplink *u, bool *out_sent)
     *out_sent = false;
     if (room == 0)
         return 0;
-    int error = u->config.source.batch(u->config.source.context, payload(u), room, max_events, &len, &events);
+    int error = u->source.batch(u->source.context, payload(u), room, max_events, &len, &events);
     if (error != 0 || len == 0)
         return error;
     if (len > room || events > max_events)
@@ -340,7 +340,7 @@ static int send_batches(struct trib_uplink *u, bool *out_more)
  * other ACKs show that it lives, not that it ever got that batch. */
 static uint64_t patience_limit(const struct trib_uplink *u)
 {
-    uint64_t since = u->config.source.unacked_since_ms(u->config.source.context);
+    uint64_t since = u->source.unacked_since_ms(u->source.context);
     if (since > u->heard_ms)
         since = u->heard_ms;
     return since + (uint64_t)u->keepalive_ms * 5 / 2;
@@ -393,10 +393,12 @@ static uint32_t wait_until(uint64_t now_ms, uint64_t due_ms)
     return due_ms - now_ms < UINT32_MAX ? (uint32_t)(due_ms - now_ms) : UINT32_MAX;
 }
 
-void trib_uplink_init(struct trib_uplink *u, const struct trib_uplink_config *config)
+void trib_uplink_init(struct trib_uplink *u, const struct trib_config *config,
+                      const struct trib_uplink_source *source)
 {
     memset(u, 0, sizeof *u);
-    u->config = *config;
+    u->config = config;
+    u->source = *source;
     u->phase = TRIB_UPLINK_IDLE;
     u->keepalive_ms = TRIB_UPLINK_KEEPALIVE_MS;
 }

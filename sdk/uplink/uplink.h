@@ -38,21 +38,7 @@ struct trib_uplink_source {
     void (*config)(void *context, const struct trib_wire_config *config);
 };
 
-struct trib_uplink_config {
-    const char *host;
-    uint16_t port;
-    const char *path;
-    const char *token; /* NULL: none */
-    struct trib_net net;
-    struct trib_entropy entropy;
-    struct trib_log log;
-    struct trib_uplink_source source;
-    uint8_t *transmit;
-    size_t transmit_bytes;
-    uint8_t *receive;
-    size_t receive_bytes;
-    uint32_t backoff_min_ms, backoff_max_ms;
-};
+struct trib_config;
 
 enum trib_uplink_phase {
     TRIB_UPLINK_IDLE, /* waiting until retry_at_ms */
@@ -65,7 +51,9 @@ enum trib_uplink_phase {
 
 struct trib_uplink; /* defined in tributary/uplink_state.h, so that the caller owns it */
 
-void trib_uplink_init(struct trib_uplink *u, const struct trib_uplink_config *config);
+/* Of config it uses host, port, path, token, net, entropy, log, transmit, receive and the backoffs; it is not copied. */
+void trib_uplink_init(struct trib_uplink *u, const struct trib_config *config,
+                      const struct trib_uplink_source *source);
 /* One bounded step. now_ms is the monotonic clock. *out_next_ms: when to call again at the latest.
  * Returns the error that ended a connection in this step, or 0. */
 int trib_uplink_poll(struct trib_uplink *u, uint64_t now_ms, uint32_t *out_next_ms);

@@ -54,28 +54,10 @@ static void pair_text(struct trib_cbor_writer *w, unsigned key, struct trib_text
     trib_cbor_put_text(w, text.ptr, text.len);
 }
 
-static void put_tuple(struct trib_cbor_writer *w, unsigned count, const uint64_t *values)
-{
-    trib_cbor_put_array(w, count);
-    for (unsigned i = 0; i < count; i++)
-        trib_cbor_put_uint(w, values[i]);
-}
-
 static void pair_credit(struct trib_cbor_writer *w, unsigned key, const struct trib_wire_credit *credit)
 {
     trib_cbor_put_uint(w, key);
-    put_tuple(w, 2, (const uint64_t[]){credit->events, credit->bytes});
-}
-
-static struct trib_wire_credit get_credit(struct trib_cbor_reader *r)
-{
-    struct trib_wire_credit credit;
-    struct trib_cbor_container c = trib_wire_tuple_open(r);
-
-    credit.events = trib_wire_tuple_uint(r, &c);
-    credit.bytes = trib_wire_tuple_uint(r, &c);
-    trib_wire_tuple_close(r, &c);
-    return credit;
+    trib_wire_put_tuple(w, 2, credit);
 }
 
 /* Room for one more in a bounded list, or TRIB_ERANGE. */
@@ -107,7 +89,7 @@ int trib_wire_hello_encode(const struct trib_wire_hello *m, uint8_t *buf, size_t
     trib_cbor_put_array(&w, m->stream_count);
     for (size_t i = 0; i < m->stream_count; i++) {
         const struct trib_wire_hello_stream *s = &m->streams[i];
-        put_tuple(&w, 4, (const uint64_t[]){s->stream, s->lane, s->next_seq, s->acked_seq});
+        trib_wire_put_tuple(&w, 4, (const uint64_t[]){s->stream, s->lane, s->next_seq, s->acked_seq});
     }
     if (acked) {
         trib_cbor_put_uint(&w, 8);
@@ -125,16 +107,15 @@ int trib_wire_hello_encode(const struct trib_wire_hello *m, uint8_t *buf, size_t
 static void get_hello_stream(struct trib_cbor_reader *r, struct trib_wire_hello *m)
 {
     struct trib_wire_hello_stream *s = &m->streams[m->stream_count];
-    struct trib_cbor_container c = trib_wire_tuple_open(r);
+    uint64_t value[4];
 
-    s->stream = trib_wire_tuple_uint(r, &c);
-    uint64_t lane = trib_wire_tuple_uint(r, &c);
-    s->next_seq = trib_wire_tuple_uint(r, &c);
-    s->acked_seq = trib_wire_tuple_uint(r, &c);
-    trib_wire_tuple_close(r, &c);
-    if (s->stream == 0 || lane >= TRIB_LANE_COUNT || s->acked_seq >= s->next_seq)
+    trib_wire_get_tuple(r, 4, value);
+    s->stream = value[0];
+    s->next_seq = value[2];
+    s->acked_seq = value[3];
+    if (s->stream == 0 || value[1] >= TRIB_LANE_COUNT || s->acked_seq >= s->next_seq)
         trib_wire_fail(r, TRIB_ERANGE);
-    s->lane = (uint8_t)lane;
+    s->lane = (uint8_t)value[1];
     for (size_t i = 0; i < m->stream_count; i++)
         if (m->streams[i].stream == s->stream)
             trib_wire_fail(r, TRIB_ERANGE);
@@ -219,11 +200,11 @@ int trib_wire_welcome_encode(const struct trib_wire_welcome *m, uint8_t *buf, si
     trib_cbor_put_array(&w, m->stream_count);
     for (size_t i = 0; i < m->stream_count; i++) {
         const struct trib_wire_stream_state *s = &m->streams[i];
-        put_tuple(&w, 3, (const uint64_t[]){s->stream, s->committed, s->crc});
+        trib_wire_put_tuple(&w, 3, (const uint64_t[]){s->stream, s->committed, s->crc});
     }
     if (timed) {
         trib_cbor_put_uint(&w, 4);
-        put_tuple(&w, 3, (const uint64_t[]){m->utc_ms, m->utc_quality, m->utc_uncertainty_ms});
+        trib_wire_put_tuple(&w, 3, (const uint64_t[]){m->utc_ms, m->utc_quality, m->utc_uncertainty_ms});
     }
     pair_credit(&w, 5, &m->credit);
     pair_uint(&w, 6, m->max_message_bytes);
@@ -236,28 +217,26 @@ int trib_wire_welcome_encode(const struct trib_wire_welcome *m, uint8_t *buf, si
 
 static void get_stream_state(struct trib_cbor_reader *r, struct trib_wire_stream_state *s)
 {
-    struct trib_cbor_container c = trib_wire_tuple_open(r);
+    uint64_t value[3];
 
-    s->stream = trib_wire_tuple_uint(r, &c);
-    s->committed = trib_wire_tuple_uint(r, &c);
-    uint64_t crc = trib_wire_tuple_uint(r, &c);
-    trib_wire_tuple_close(r, &c);
-    if (s->stream == 0 || crc > UINT32_MAX)
+    trib_wire_get_tuple(r, 3, value);
+    if (value[0] == 0 || value[2] > UINT32_MAX)
         trib_wire_fail(r, TRIB_ERANGE);
-    s->crc = (uint32_t)crc;
+    s->stream = value[0];
+    s->committed = value[1];
+    s->crc = (uint32_t)value[2];
 }
 
 static void get_time(struct trib_cbor_reader *r, struct trib_wire_welcome *m)
 {
-    struct trib_cbor_container c = trib_wire_tuple_open(r);
+    uint64_t value[3];
 
-    m->utc_ms = trib_wire_tuple_uint(r, &c);
-    uint64_t quality = trib_wire_tuple_uint(r, &c);
-    m->utc_uncertainty_ms = trib_wire_tuple_uint(r, &c);
-    trib_wire_tuple_close(r, &c);
-    if (quality > TRIB_TIME_RECEIVED)
+    trib_wire_get_tuple(r, 3, value);
+    if (value[1] > TRIB_TIME_RECEIVED)
         trib_wire_fail(r, TRIB_ERANGE);
-    m->utc_quality = (uint8_t)quality;
+    m->utc_ms = value[0];
+    m->utc_quality = (uint8_t)value[1];
+    m->utc_uncertainty_ms = value[2];
 }
 
 static void get_welcome_key(struct trib_cbor_reader *r, uint64_t key, struct trib_wire_welcome *m)
@@ -280,7 +259,7 @@ static void get_welcome_key(struct trib_cbor_reader *r, uint64_t key, struct tri
         get_time(r, m);
         break;
     case 5:
-        m->credit = get_credit(r);
+        trib_wire_get_tuple(r, 2, &m->credit);
         break;
     case 6:
         m->max_message_bytes = trib_cbor_get_uint(r);
@@ -324,38 +303,19 @@ int trib_wire_ack_encode(const struct trib_wire_ack *m, uint8_t *buf, size_t cap
     trib_cbor_put_uint(&w, 1);
     trib_cbor_put_array(&w, m->acked_count);
     for (size_t i = 0; i < m->acked_count; i++)
-        put_tuple(&w, 2, (const uint64_t[]){m->acked[i].stream, m->acked[i].seq});
+        trib_wire_put_tuple(&w, 2, &m->acked[i]);
     if (m->rejected_count > 0) {
         trib_cbor_put_uint(&w, 2);
         trib_cbor_put_array(&w, m->rejected_count);
         for (size_t i = 0; i < m->rejected_count; i++) {
             const struct trib_wire_rejection *j = &m->rejected[i];
-            put_tuple(&w, 3, (const uint64_t[]){j->stream, j->seq, j->code});
+            trib_wire_put_tuple(&w, 3, (const uint64_t[]){j->stream, j->seq, j->code});
         }
     }
     if (m->rejected_more > 0)
         pair_uint(&w, 3, m->rejected_more);
     pair_credit(&w, 4, &m->credit);
     return end(&w, out_len);
-}
-
-static void get_position(struct trib_cbor_reader *r, struct trib_wire_position *p)
-{
-    struct trib_cbor_container c = trib_wire_tuple_open(r);
-
-    p->stream = trib_wire_tuple_uint(r, &c);
-    p->seq = trib_wire_tuple_uint(r, &c);
-    trib_wire_tuple_close(r, &c);
-}
-
-static void get_rejection(struct trib_cbor_reader *r, struct trib_wire_rejection *j)
-{
-    struct trib_cbor_container c = trib_wire_tuple_open(r);
-
-    j->stream = trib_wire_tuple_uint(r, &c);
-    j->seq = trib_wire_tuple_uint(r, &c);
-    j->code = trib_wire_tuple_uint(r, &c);
-    trib_wire_tuple_close(r, &c);
 }
 
 int trib_wire_ack_decode(const uint8_t *data, size_t len, struct trib_wire_ack *out)
@@ -370,15 +330,15 @@ int trib_wire_ack_decode(const uint8_t *data, size_t len, struct trib_wire_ack *
         if (key == 1) {
             c = trib_cbor_get_array(&b.r);
             while (trib_cbor_next(&b.r, &c) && room(&b.r, out->acked_count, TRIB_WIRE_STREAMS_MAX))
-                get_position(&b.r, &out->acked[out->acked_count++]);
+                trib_wire_get_tuple(&b.r, 2, &out->acked[out->acked_count++]);
         } else if (key == 2) {
             c = trib_cbor_get_array(&b.r);
             while (trib_cbor_next(&b.r, &c) && room(&b.r, out->rejected_count, TRIB_WIRE_REJECTED_MAX))
-                get_rejection(&b.r, &out->rejected[out->rejected_count++]);
+                trib_wire_get_tuple(&b.r, 3, &out->rejected[out->rejected_count++]);
         } else if (key == 3) {
             out->rejected_more = trib_cbor_get_uint(&b.r);
         } else if (key == 4) {
-            out->credit = get_credit(&b.r);
+            trib_wire_get_tuple(&b.r, 2, &out->credit);
         } else {
             trib_cbor_skip(&b.r);
         }

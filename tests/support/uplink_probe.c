@@ -12,7 +12,7 @@
 #include "net_tcp.h"
 #include "net_tls.h"
 #include "platform.h"
-#include "tributary/uplink_state.h"
+#include "tributary/tributary.h"
 
 struct probe {
     const char *host, *path, *token, *device, *ca, *certificate, *key, *server_name;
@@ -340,7 +340,7 @@ int main(int argc, char **argv)
         error = open_tls(&p, &tls, net);
         net = trib_mbedtls_net(&tls);
     }
-    const struct trib_uplink_config config = {
+    const struct trib_config config = {
         .host = p.host,
         .port = p.port,
         .path = p.path,
@@ -348,8 +348,6 @@ int main(int argc, char **argv)
         .net = net,
         .entropy = trib_posix_entropy(),
         .log = log,
-        .source = {&p, source_hello, source_welcome, source_batch, source_ack, source_unacked_since_ms,
-                   source_nack, source_config},
         .transmit = transmit,
         .transmit_bytes = sizeof transmit,
         .receive = receive,
@@ -357,7 +355,10 @@ int main(int argc, char **argv)
         .backoff_min_ms = 100,
         .backoff_max_ms = 1000,
     };
-    trib_uplink_init(&uplink, &config);
+    const struct trib_uplink_source source = {&p,           source_hello, source_welcome,
+                                              source_batch, source_ack,   source_unacked_since_ms,
+                                              source_nack,  source_config};
+    trib_uplink_init(&uplink, &config, &source);
     if (error == 0)
         run(&p, &uplink, &tcp);
     else

@@ -16,7 +16,8 @@
 #define TRIB_UPLINK_ALTERNATES_BYTES 128
 
 struct trib_uplink {
-    struct trib_uplink_config config;
+    const struct trib_config *config;
+    struct trib_uplink_source source;
     union { /* by phase */
         struct trib_ws_response response;
         struct trib_ws_decoder decoder;

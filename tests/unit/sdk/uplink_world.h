@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "tributary/uplink_state.h"
+#include "tributary/tributary.h"
 #include "websocket/digest.h"
 
 #define STREAM 0x1122334455667788ull
@@ -29,7 +29,7 @@
 
 struct world {
     struct trib_uplink uplink;
-    struct trib_uplink_config config;
+    struct trib_config config;
     uint8_t transmit[2048], receive[2048];
     uint64_t now_ms;
     uint32_t next_ms;
@@ -450,6 +450,10 @@ static inline void source_config(void *context, const struct trib_wire_config *c
 
 /* --- driving --- */
 
+static const struct trib_uplink_source world_source = {NULL,         source_hello, source_welcome,
+                                                       source_batch, source_ack,   source_unacked_since_ms,
+                                                       source_nack,  source_config};
+
 static inline int setup(void **state)
 {
     w = calloc(1, sizeof *w);
@@ -466,15 +470,13 @@ static inline int setup(void **state)
                                             .max_message_bytes = 65536,
                                             .max_event_bytes = 4096,
                                             .keepalive_ms = KEEPALIVE_MS};
-    w->config = (struct trib_uplink_config){
+    w->config = (struct trib_config){
         .host = "gate.example",
         .port = 8443,
         .token = "abc.def.ghi",
         .net = {NULL, fake_connect, fake_send, fake_receive, fake_close},
         .entropy = {NULL, fake_fill},
         .log = {NULL, fake_log},
-        .source = {NULL, source_hello, source_welcome, source_batch, source_ack, source_unacked_since_ms,
-                   source_nack, source_config},
         .transmit = w->transmit,
         .transmit_bytes = sizeof w->transmit,
         .receive = w->receive,
@@ -482,7 +484,7 @@ static inline int setup(void **state)
         .backoff_min_ms = 1000,
         .backoff_max_ms = 60000,
     };
-    trib_uplink_init(&w->uplink, &w->config);
+    trib_uplink_init(&w->uplink, &w->config, &world_source);
     return 0;
 }
 
