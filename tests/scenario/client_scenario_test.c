@@ -337,7 +337,7 @@ static void test_events_are_acked_over_a_slow_and_broken_network(void **state)
     struct sim *s = *state;
     for (int i = 0; i < 100; i++) {
         assert_int_equal(record(s), 0);
-        s->cut_after = random_below(2) ? UINT64_MAX : random_below(1000);
+        s->cut_after = random_below(2) ? UINT64_MAX : random_below(400);
         assert_int_equal(run(s, 1500), 0);
     }
     s->cut_after = UINT64_MAX;
