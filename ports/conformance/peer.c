@@ -42,7 +42,8 @@ static void echo(int fd)
 
 static void slow(int fd)
 {
-    struct timespec pause = {.tv_sec = 0, .tv_nsec = TRIB_PEER_SLOW_MS * 1000000L};
+    struct timespec pause = {.tv_sec = TRIB_PEER_SLOW_MS / 1000,
+                             .tv_nsec = TRIB_PEER_SLOW_MS % 1000 * 1000000L};
     uint8_t buffer[65536], answer[TRIB_PEER_ANSWER_BYTES] = {1};
     uint32_t count = 0;
     ssize_t got;

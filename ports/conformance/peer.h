@@ -17,7 +17,7 @@ extern "C" {
 /* Reads nothing for TRIB_PEER_SLOW_MS. Then bytes 1, 2, …, 251, 1, … until a 0 comes; answers with 1 if they were that,
  * and how many came, 4 bytes, big end first. */
 #define TRIB_PEER_SLOW 'S'
-#define TRIB_PEER_SLOW_MS 800u
+#define TRIB_PEER_SLOW_MS 2000u
 #define TRIB_PEER_ANSWER_BYTES 5u
 
 /* Serves one connection after the other on a listening socket, for ever; each in turn. Returns -1 when accept fails. */

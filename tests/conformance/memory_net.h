@@ -136,7 +136,7 @@ static inline int memory_send(void *context, const uint8_t *data, size_t length)
     size_t room = sizeof m->out - m->out_length, take = length < room ? length : room;
     take = take > 700 ? 700 : take; /* fewer than offered is normal */
     if (take == 0 && m->flaw == MEMORY_SEND_BLOCKS) {
-        m->now_ms += 1000;
+        m->now_ms += TRIB_PEER_SLOW_MS;
         memory_peer(m);
     }
     if (take == 0)
@@ -163,7 +163,7 @@ static inline int memory_receive(void *context, uint8_t *out, size_t capacity)
     if (take == 0 && m->ended)
         return m->flaw == MEMORY_END_IS_AGAIN ? TRIB_EAGAIN : TRIB_ECLOSED;
     if (take == 0 && m->flaw == MEMORY_RECEIVE_BLOCKS)
-        m->now_ms += 1000;
+        m->now_ms += TRIB_PEER_SLOW_MS;
     if (take == 0)
         return m->flaw == MEMORY_NOTHING_IS_ZERO ? 0 : TRIB_EAGAIN;
     memcpy(out, m->in, take);

@@ -269,7 +269,7 @@ static void small_run_twice(void *context, void (*function)(void *), void *argum
 static void small_wait(void *context, uint32_t timeout_ms)
 {
     struct small *s = context;
-    s->now_us += 1000u * timeout_ms * (s->flaw == WAIT_IS_LATE ? 10 : 1);
+    s->now_us += 1000u * timeout_ms * (s->flaw == WAIT_IS_LATE ? 100 : 1);
 }
 
 static void test_a_clock_or_source_without_a_rule_is_noticed(void **state)
