@@ -10,6 +10,7 @@
 #define VITAL_SECTORS 4u       /* those that may name an open session: see find */
 #define ROUTINE_BYTES_MIN 8192 /* so much of the routine lane is searched, and three sectors at least */
 #define SEEN_MAX 8u            /* sessions told apart in one pass; more take another one */
+#define SESSIONS_MAX 64u       /* at one start: far more than contexts have room for */
 #define FIELDS_MAX 160u
 #define ATTEMPTS 4
 
@@ -253,8 +254,8 @@ void trib_client_end_lost_sessions(struct trib_client *client)
     struct trib_ring *r = &client->lanes[TRIB_LANE_VITAL].ring;
     struct seen session;
     uint8_t fields[FIELDS_MAX + 2];
-    int rc;
-    while ((rc = find(client, &session)) > 0) {
+    int rc = 0;
+    for (unsigned i = 0; i < SESSIONS_MAX && (rc = find(client, &session)) > 0; i++) {
         uint32_t length = end_fields(fields, totals(client, &session, fields));
         rc = end_session(client, &session, fields, length);
         trib_ring_boot(r, client->boot);
