@@ -1,5 +1,6 @@
 #include "journal/format.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "wire/crc32c.h"
@@ -104,28 +105,39 @@ static uint32_t header_crc(const struct trib_storage *s, const uint8_t *raw)
     return trib_crc32c(trib_crc32c(0, geometry, sizeof geometry), raw + 8, 1u + raw[8]);
 }
 
+/* The numbers of a header in their order; BACK: as what it lies before base_pos, which comes before all of those. */
+enum { NARROW, WIDE, BACK };
+#define FIELD(name, kind)                                                                                    \
+    {                                                                                                        \
+        (uint8_t) offsetof(struct trib_ring_header, name), kind                                              \
+    }
+static const struct {
+    uint8_t at, kind;
+} fields[] = {
+    FIELD(stream, WIDE),        FIELD(base_pos, WIDE),     FIELD(first_pos, BACK),
+    FIELD(acked_pos, BACK),     FIELD(sector_seq, NARROW), FIELD(acked_crc, NARROW),
+    FIELD(generation, NARROW),  FIELD(mono_ms, WIDE),      FIELD(boot, NARROW),
+    FIELD(ord, NARROW),         FIELD(dropped[0], NARROW), FIELD(dropped[1], NARROW),
+    FIELD(dropped[2], NARROW),  FIELD(previous, WIDE),     FIELD(previous_next, WIDE),
+    FIELD(start_mono_ms, WIDE), FIELD(start_boot, NARROW), FIELD(start_ord, NARROW),
+};
+#define FIELD_COUNT (sizeof fields / sizeof fields[0])
+
 void trib_format_header_encode(const struct trib_storage *s, struct trib_ring_header *h, uint8_t *out)
 {
     uint8_t *at = out + HEADER_HEAD;
     *at++ = h->flags;
     *at++ = h->start_reason;
-    at += trib_put_varint(at, h->stream);
-    at += trib_put_varint(at, h->base_pos);
-    at += trib_put_varint(at, h->base_pos - h->first_pos);
-    at += trib_put_varint(at, h->base_pos - h->acked_pos);
-    at += trib_put_varint(at, h->sector_seq);
-    at += trib_put_varint(at, h->acked_crc);
-    at += trib_put_varint(at, h->generation);
-    at += trib_put_varint(at, h->mono_ms);
-    at += trib_put_varint(at, h->boot);
-    at += trib_put_varint(at, h->ord);
-    for (unsigned i = 0; i < 3; i++)
-        at += trib_put_varint(at, h->dropped[i]);
-    at += trib_put_varint(at, h->previous);
-    at += trib_put_varint(at, h->previous_next);
-    at += trib_put_varint(at, h->start_mono_ms);
-    at += trib_put_varint(at, h->start_boot);
-    at += trib_put_varint(at, h->start_ord);
+    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+        const uint8_t *field = (const uint8_t *)h + fields[i].at;
+        uint64_t value;
+        uint32_t narrow;
+        memcpy(&narrow, field, sizeof narrow);
+        value = narrow;
+        if (fields[i].kind != NARROW)
+            memcpy(&value, field, sizeof value);
+        at += trib_put_varint(at, fields[i].kind == BACK ? h->base_pos - value : value);
+    }
     h->bytes = (uint8_t)(at - out);
     out[8] = (uint8_t)(h->bytes - HEADER_HEAD);
     h->crc = header_crc(s, out);
@@ -149,23 +161,17 @@ int trib_format_header_read(const struct trib_storage *s, uint32_t sector, struc
     struct trib_bytes b = {raw, out->bytes, HEADER_HEAD, false};
     out->flags = trib_bytes_u8(&b);
     out->start_reason = trib_bytes_u8(&b);
-    out->stream = trib_bytes_varint(&b);
-    out->base_pos = trib_bytes_varint(&b);
-    out->first_pos = out->base_pos - trib_bytes_varint(&b);
-    out->acked_pos = out->base_pos - trib_bytes_varint(&b);
-    out->sector_seq = (uint32_t)trib_bytes_varint(&b);
-    out->acked_crc = (uint32_t)trib_bytes_varint(&b);
-    out->generation = (uint32_t)trib_bytes_varint(&b);
-    out->mono_ms = trib_bytes_varint(&b);
-    out->boot = (uint32_t)trib_bytes_varint(&b);
-    out->ord = (uint32_t)trib_bytes_varint(&b);
-    for (unsigned i = 0; i < 3; i++)
-        out->dropped[i] = (uint32_t)trib_bytes_varint(&b);
-    out->previous = trib_bytes_varint(&b);
-    out->previous_next = trib_bytes_varint(&b);
-    out->start_mono_ms = trib_bytes_varint(&b);
-    out->start_boot = (uint32_t)trib_bytes_varint(&b);
-    out->start_ord = (uint32_t)trib_bytes_varint(&b);
+    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+        uint8_t *field = (uint8_t *)out + fields[i].at;
+        uint64_t value = trib_bytes_varint(&b);
+        uint32_t narrow = (uint32_t)value;
+        if (fields[i].kind == BACK)
+            value = out->base_pos - value;
+        if (fields[i].kind == NARROW)
+            memcpy(field, &narrow, sizeof narrow);
+        else
+            memcpy(field, &value, sizeof value);
+    }
     return b.error ? TRIB_EDAMAGED : 0;
 }
 
