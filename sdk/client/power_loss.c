@@ -265,6 +265,8 @@ void trib_client_end_lost_sessions(struct trib_client *client)
     if (rc < 0 && rc != TRIB_EFULL)
         trib_client_log(client, TRIB_LOG_WARNING,
                         "the end of a session that a power cut left open is not recorded");
+    trib_client_lock(client); /* recording calls look at it */
     client->ends_due = rc == TRIB_EFULL;
+    trib_client_unlock(client);
     trib_client_budget(client);
 }
