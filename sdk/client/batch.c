@@ -277,13 +277,10 @@ static void share(struct batch *b)
     b->have[TRIB_LANE_ROUTINE] = false;
 }
 
-int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
-                      uint64_t *out_events)
+TRIB_OWN_FRAME static int build(struct trib_client *client, uint8_t *buffer, size_t cap, uint64_t max_events,
+                                size_t *out_len, uint64_t *out_events)
 {
-    struct trib_client *client = context;
     struct batch b;
-    *out_len = 0;
-    *out_events = 0;
     memset(&b, 0, sizeof b);
     b.client = client;
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
@@ -291,8 +288,6 @@ int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_e
         if (rc < 0)
             return rc;
     }
-    if (!client->settings[TRIB_SETTING_SENDING])
-        return 0;
     share(&b);
     unsigned first = next_lane(&b);
     if (first == TRIB_LANE_COUNT || lingers(&b) || max_events == 0)
@@ -313,4 +308,20 @@ int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_e
             client->unsent_at_ms = UINT64_MAX;
     }
     return rc;
+}
+
+int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
+                      uint64_t *out_events)
+{
+    struct trib_client *client = context;
+    *out_len = 0;
+    *out_events = 0;
+    if (!client->settings[TRIB_SETTING_SENDING])
+        return 0;
+    for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
+        int rc = client->lanes[lane].ring.open ? trib_client_make_firm(client, lane) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return build(client, buffer, cap, max_events, out_len, out_events);
 }

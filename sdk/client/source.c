@@ -112,9 +112,7 @@ static int welcome(void *context, const struct trib_wire_welcome *welcome)
         struct trib_lane_state *state = &client->lanes[lane];
         if (!state->ring.open)
             continue;
-        int rc = trib_client_make_firm(client, lane);
-        if (rc == 0)
-            rc = trib_lane_welcome(state, welcome);
+        int rc = trib_lane_welcome(state, welcome);
         trib_client_watch_acks(client, lane, true);
         if (rc == TRIB_ERANGE) {
             client->roll_back |= (uint8_t)(1u << lane);
