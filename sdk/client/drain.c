@@ -202,6 +202,16 @@ static int note_by_header(struct trib_client *client, unsigned lane)
     return rc == TRIB_EFULL ? 0 : rc;
 }
 
+/* A group of one record: an ack with its CRC, or a base. */
+TRIB_OWN_FRAME static int note_in_group(struct trib_ring *r, const uint32_t *ack_crc)
+{
+    struct trib_ring_writer w;
+    trib_ring_begin(&w, r);
+    int rc = ack_crc ? trib_ring_put_ack(&w, *ack_crc) : trib_ring_put_base(&w);
+    int committed = trib_ring_commit(&w);
+    return rc == TRIB_ESPACE ? rc : committed;
+}
+
 /*
  * The newest group that was found at the mount may be one that the power has torn, and that only seems whole. Before the
  * gateway hears of its positions a base behind it makes them firm: else the next boot could use them for other events,
@@ -210,13 +220,10 @@ static int note_by_header(struct trib_client *client, unsigned lane)
 int trib_client_make_firm(struct trib_client *client, unsigned lane)
 {
     struct trib_ring *r = &client->lanes[lane].ring;
-    struct trib_ring_writer w;
     if (!r->need_base || r->acked_pos >= r->head_pos)
         return 0;
-    trib_ring_begin(&w, r);
-    int rc = trib_ring_put_base(&w);
-    int committed = trib_ring_commit(&w);
-    rc = rc == TRIB_ESPACE ? note_by_header(client, lane) : committed;
+    int rc = note_in_group(r, NULL);
+    rc = rc == TRIB_ESPACE ? note_by_header(client, lane) : rc;
     return rc == TRIB_EDAMAGED ? 0 : rc;
 }
 
@@ -225,14 +232,11 @@ int trib_client_save_acks(struct trib_client *client)
     int result = 0;
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
         struct trib_ring *r = &client->lanes[lane].ring;
-        struct trib_ring_writer w;
         if (r->acked_saved == r->acked_pos)
             continue;
         uint32_t crc = trib_lane_acked_crc(&client->lanes[lane]);
-        trib_ring_begin(&w, r);
-        int rc = trib_ring_put_ack(&w, crc);
-        int committed = trib_ring_commit(&w);
-        rc = rc == TRIB_ESPACE ? note_by_header(client, lane) : committed;
+        int rc = note_in_group(r, &crc);
+        rc = rc == TRIB_ESPACE ? note_by_header(client, lane) : rc;
         if (rc < 0)
             result = rc;
     }
