@@ -18,27 +18,27 @@ extern "C" {
 
 /* The table: X(code, name, text). */
 #define TRIB_ERRORS(X)                                                                                       \
-    X(-1, ESPACE, "the buffer is too small")                                                                 \
-    X(-2, ETRUNCATED, "the data ends too early")                                                             \
-    X(-3, EMALFORMED, "the data is not well-formed")                                                         \
-    X(-4, ETYPE, "a value has another type than expected")                                                   \
-    X(-5, ERANGE, "a value is out of its range")                                                             \
-    X(-6, EMISSING, "a required value is missing")                                                           \
-    X(-7, EAGAIN, "not now; try again")                                                                      \
-    X(-8, EIO, "the port reports an input or output error")                                                  \
-    X(-9, ECLOSED, "the connection is closed")                                                               \
-    X(-10, EINVAL, "an argument is not allowed")                                                             \
-    X(-11, EFULL, "no room: the event was not recorded")                                                     \
+    X(-1, ESPACE, "buffer too small")                                                                        \
+    X(-2, ETRUNCATED, "data ends too early")                                                                 \
+    X(-3, EMALFORMED, "not well-formed")                                                                     \
+    X(-4, ETYPE, "wrong type")                                                                               \
+    X(-5, ERANGE, "out of range")                                                                            \
+    X(-6, EMISSING, "a value is missing")                                                                    \
+    X(-7, EAGAIN, "not now")                                                                                 \
+    X(-8, EIO, "input or output error")                                                                      \
+    X(-9, ECLOSED, "connection closed")                                                                      \
+    X(-10, EINVAL, "argument not allowed")                                                                   \
+    X(-11, EFULL, "no room: not recorded")                                                                   \
     X(-12, EDAMAGED, "stored data is damaged")                                                               \
-    X(-13, EPROTOCOL, "the peer broke the protocol")                                                         \
-    X(-14, ETLS, "the TLS handshake or record layer failed")                                                 \
-    X(-15, ECERTIFICATE, "the peer's certificate is not trusted")                                            \
-    X(-16, EAUTH, "the gateway refuses this device's credentials")                                           \
-    X(-17, EBUSY, "in use by another process, or too busy now")                                              \
-    X(-18, ESTOPPED, "recording is switched off")                                                            \
-    X(-19, ETIMEOUT, "it took too long")                                                                     \
-    X(-20, EVERSION, "the peer speaks another version")                                                      \
-    X(-21, EERASED, "this journal is from before an erasure: call trib_erase")
+    X(-13, EPROTOCOL, "protocol broken by the peer")                                                         \
+    X(-14, ETLS, "TLS failed")                                                                               \
+    X(-15, ECERTIFICATE, "certificate not trusted")                                                          \
+    X(-16, EAUTH, "the gateway refuses this device")                                                         \
+    X(-17, EBUSY, "in use, or too busy")                                                                     \
+    X(-18, ESTOPPED, "recording is off")                                                                     \
+    X(-19, ETIMEOUT, "took too long")                                                                        \
+    X(-20, EVERSION, "peer has another version")                                                             \
+    X(-21, EERASED, "journal older than an erasure: call trib_erase")
 
 /* TRIB_ESPACE and so on. */
 enum trib_error {
