@@ -285,22 +285,30 @@ static inline void fake_take_message(struct fake_gateway *g, const uint8_t *data
         }
 }
 
-/* Takes one batch. False: there was none. */
-static inline bool fake_take_batch(struct fake_gateway *g, struct fake_device *d, bool ack)
+/* Takes one batch. 1; 0: there was none; or the error of a device that could not make one. */
+static inline int fake_try_batch(struct fake_gateway *g, struct fake_device *d, bool ack)
 {
     static uint8_t buffer[1500];
     struct trib_wire_ack message;
     size_t len;
     uint64_t events, counted;
-    assert_int_equal(d->source.batch(d->source.context, buffer, sizeof buffer, 1000, &len, &events), 0);
-    if (len == 0)
-        return false;
+    int rc = d->source.batch(d->source.context, buffer, sizeof buffer, 1000, &len, &events);
+    if (rc < 0 || len == 0)
+        return rc;
     assert_true(len <= sizeof buffer);
     fake_take_message(g, buffer, len, &counted, &message);
     assert_int_equal(counted, events);
     if (ack)
         d->source.ack(d->source.context, &message);
-    return true;
+    return 1;
+}
+
+/* Takes one batch. False: there was none. */
+static inline bool fake_take_batch(struct fake_gateway *g, struct fake_device *d, bool ack)
+{
+    int rc = fake_try_batch(g, d, ack);
+    assert_in_range(rc, 0, 1);
+    return rc == 1;
 }
 
 /* Connects and takes all there is. */
