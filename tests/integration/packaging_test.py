@@ -38,7 +38,7 @@ def pkg_config(prefix, *arguments):
 
 
 def check(program):
-    assert run(program) == "0.1.0 an argument is not allowed\n"
+    assert run(program) == "0.1.0 argument not allowed\n"
 
 
 def test_cmake_finds_the_package(prefix, tmp_path):
