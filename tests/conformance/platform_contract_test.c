@@ -6,8 +6,12 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <pthread.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "platform.h"
 
@@ -46,6 +50,39 @@ static void test_entropy_fills_every_byte_and_never_repeats(void **state)
     for (size_t k = 0; k < sizeof seen; k++)
         assert_int_not_equal(seen[k], 0);
     assert_int_equal(entropy.fill(entropy.context, a, 0), 0);
+}
+
+/* The kernel may give fewer bytes than were asked for, and a signal none. (This definition goes before the C library's.) */
+static bool short_answers;
+static unsigned answers;
+
+ssize_t getrandom(void *buffer, size_t length, unsigned flags)
+{
+    if (short_answers && ++answers % 3 == 0) {
+        errno = EINTR;
+        return -1;
+    }
+    return syscall(SYS_getrandom, buffer, short_answers && length > 7 ? 7 : length, flags);
+}
+
+static void test_entropy_goes_on_after_short_and_interrupted_answers(void **state)
+{
+    (void)state;
+    struct trib_entropy entropy = trib_posix_entropy();
+    uint8_t seen[64] = {0};
+    short_answers = true;
+    for (int i = 0; i < 64; i++) {
+        uint8_t some[66] = {0};
+        assert_int_equal(entropy.fill(entropy.context, some + 1, 64), 0);
+        for (size_t k = 0; k < 64; k++)
+            seen[k] |= some[k + 1];
+        assert_int_equal(some[0], 0);
+        assert_int_equal(some[65], 0);
+    }
+    short_answers = false;
+    for (size_t k = 0; k < sizeof seen; k++)
+        assert_int_not_equal(seen[k], 0);
+    assert_true(answers > 64 * 64 / 7);
 }
 
 static struct trib_lock shared;
@@ -94,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock_never_goes_back_and_counts_milliseconds),
         cmocka_unit_test(test_entropy_fills_every_byte_and_never_repeats),
+        cmocka_unit_test(test_entropy_goes_on_after_short_and_interrupted_answers),
         cmocka_unit_test(test_lock_lets_in_one_at_a_time),
         cmocka_unit_test(test_wall_clock_is_right_or_not_given),
     };

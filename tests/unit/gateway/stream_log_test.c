@@ -250,6 +250,58 @@ static void test_an_error_at_any_step_is_retried_without_doubles(void **state)
     }
 }
 
+static off_t newest_file_bytes(void)
+{
+    uint64_t *numbers;
+    size_t count;
+    char name[GW_STREAM_NAME_BYTES], path[256];
+    struct stat st;
+    assert_int_equal(gw_stream_file_list(folder, &numbers, &count, &error), 0);
+    assert_true(count > 0);
+    gw_stream_file_name(numbers[count - 1], name);
+    free(numbers);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+/* A file was begun, and the sync of its folder failed: the next append goes to the one before, and nothing may stand behind
+ * that. An entry without events comes next, which needs no new file. */
+static void test_a_file_that_was_begun_in_vain_is_removed(void **state)
+{
+    (void)state;
+    static const uint8_t unreadable[] = {0};
+    unsigned begun_in_vain = 0;
+    for (unsigned at = 1;; at++) {
+        struct gw_sink_position position;
+        uint64_t next, events;
+        size_t i = 0;
+        remove_tree(folder);
+        struct gw_sink sink = new_sink(3000);
+        fault_arm(FAULT_ERROR, at, 1, EIO);
+        bool good = sink.open(sink.self, &position, &error) == GW_OK;
+        while (good && i < journal.count) {
+            good = sink.write(sink.self, i, journal.entries[i], journal.lens[i], &error) == GW_OK;
+            i += good;
+        }
+        bool hit = fault.calls >= at;
+        fault_disarm();
+        sink.close(sink.self);
+        if (hit && !good && count_files() > 1 && newest_file_bytes() == 0) {
+            begun_in_vain++;
+            assert_int_equal(sink.open(sink.self, &position, &error), 0);
+            assert_int_equal(sink.write(sink.self, position.next, unreadable, sizeof unreadable, &error), 0);
+            assert_int_equal(sink.flush(sink.self, GW_FLUSH_ALL, &next, &events, &error), 0);
+            assert_true(newest_file_bytes() > 0);
+            sink.close(sink.self);
+        }
+        sink.free(sink.self);
+        if (!hit)
+            break;
+    }
+    assert_true(begun_in_vain > 3);
+}
+
 static void read_all(const char *path, uint8_t **out, size_t *out_len)
 {
     FILE *f = fopen(path, "rb");
@@ -427,6 +479,7 @@ int main(void)
         TEST(test_a_reader_follows_while_it_is_written),
         TEST(test_a_crash_at_any_step_neither_loses_nor_doubles),
         TEST(test_an_error_at_any_step_is_retried_without_doubles),
+        TEST(test_a_file_that_was_begun_in_vain_is_removed),
         TEST(test_a_torn_tail_is_cut_off_wherever_it_ends),
         TEST(test_a_long_torn_tail_leaves_nothing_behind),
         TEST(test_a_flipped_bit_costs_no_event_that_the_journal_has),
