@@ -370,7 +370,7 @@ void device_session_start(struct device *device, const char *content_id, const c
     side_text(device->side, "user", user);
     result = trib_session_start(&device->client, &device->session, &content);
     end_call(device, result);
-    device->session_active = result == 0;
+    device->session_active |= result == 0;
 }
 
 void device_report(struct device *device, enum trib_player_report report, uint64_t position_ms, int64_t value,
@@ -396,10 +396,13 @@ void device_session_end(struct device *device, enum trib_enum_value reason)
 {
     if (!device->session_active)
         return;
-    device->session_active = false;
     side_begin(device->side, "sdk", "trib_session_end");
     side_text(device->side, "reason", reason_names[reason]);
-    end_call(device, trib_session_end(&device->session, reason));
+    int result = trib_session_end(&device->session, reason);
+    if (result == TRIB_EFULL && trib_flush(&device->client, 0) == 0) /* no room for the totals: make some */
+        result = trib_session_end(&device->session, reason);
+    device->session_active = result == TRIB_EFULL;
+    end_call(device, result);
 }
 
 void device_favourite(struct device *device, bool add, const char *list, const char *item, const char *user)

@@ -365,10 +365,7 @@ int trib_shutdown(struct trib_client *client, uint32_t budget_ms)
 {
     if (client->shut)
         return 0;
-    while (client->sessions) {
-        (void)trib_client_drain(client); /* so that each end finds room in staging */
-        (void)trib_session_end(client->sessions, TRIB_REASON_QUIT);
-    }
+    trib_client_quit_sessions(client);
     int rc = trib_flush(client, budget_ms);
     int saved = trib_client_save_acks(client);
     trib_uplink_close(&client->uplink, trib_client_now(client));

@@ -121,6 +121,8 @@ int trib_client_new_stream(struct trib_client *client, enum trib_lane lane, enum
                            uint64_t first_pos, uint64_t lost_count);
 
 /* --- session.c --- */
+/* Ends all open sessions with `quit`. */
+void trib_client_quit_sessions(struct trib_client *client);
 void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms);
 
 #endif

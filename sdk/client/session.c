@@ -59,6 +59,9 @@ static int start(struct trib_client *client, struct trib_session *session, const
     uint32_t bytes = (uint32_t)(1 + content_len + user->bytes);
     if (trib_client_stopped(client))
         return TRIB_ESTOPPED;
+    for (const struct trib_session *s = client->sessions; s; s = s->next)
+        if (s == session)
+            return TRIB_EINVAL; /* it is open: its end was refused, or never asked for */
     if (bytes + CONTEXT_COST > contexts_max(client) - client->context_bytes ||
         !trib_stage_has_room(client, bytes + FIRST_EVENT_BYTES, 2)) {
         client->refused++;
@@ -125,6 +128,20 @@ int trib_session_report(struct trib_session *session, const struct trib_player *
     return rc;
 }
 
+/* Lock held. */
+static void close_session(struct trib_client *client, struct trib_session *session)
+{
+    client->session_count--;
+    (void)trib_stage_end(client, session->ref); /* its room was kept */
+    client->context_bytes -= session->context_bytes;
+    struct trib_session **at = &client->sessions;
+    while (*at != session)
+        at = &(*at)->next;
+    *at = session->next;
+    session->client = NULL;
+    session->next = NULL;
+}
+
 int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
 {
     struct trib_client *client = session->client;
@@ -140,18 +157,23 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
         return TRIB_ESTOPPED;
     }
     int rc = trib_tracker_end(&session->tracker, e.now_ms, reason, &sink);
-    client->session_count--;
-    (void)trib_stage_end(client, session->ref); /* its room was kept */
-    client->context_bytes -= session->context_bytes;
-    for (struct trib_session **at = &client->sessions; *at; at = &(*at)->next)
-        if (*at == session) {
-            *at = session->next;
-            break;
-        }
-    session->client = NULL;
-    session->next = NULL;
+    if (rc != TRIB_EFULL) /* else its end would be lost: it stays open until there is room */
+        close_session(client, session);
     trib_client_unlock(client);
     return rc;
+}
+
+void trib_client_quit_sessions(struct trib_client *client)
+{
+    while (client->sessions) {
+        struct trib_session *session = client->sessions;
+        (void)trib_client_drain(client); /* so that each end finds room in staging */
+        (void)trib_session_end(session, TRIB_REASON_QUIT);
+        trib_client_lock(client);
+        if (client->sessions == session) /* the storage fails: the next start makes its end */
+            close_session(client, session);
+        trib_client_unlock(client);
+    }
 }
 
 void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms)

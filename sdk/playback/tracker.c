@@ -387,7 +387,5 @@ int trib_tracker_end(struct trib_tracker *t, uint64_t now_ms, enum trib_enum_val
     tell_held_error(&r, reason == TRIB_REASON_ERROR);
     end_seek(&r);
     end_buffering(&r);
-    /* The totals matter more than what came before them and could not be recorded. */
-    int rc = tell(&r, TRIB_EVENT_SESSION_END, reason);
-    return rc ? rc : r.rc;
+    return tell(&r, TRIB_EVENT_SESSION_END, reason);
 }

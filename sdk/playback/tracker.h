@@ -37,6 +37,8 @@ int trib_tracker_report(struct trib_tracker *t, uint64_t now_ms, const struct tr
 /* A sign of life from the app's loop; pings and checkpoints when due. *out_next_ms: time until the next ping. */
 int trib_tracker_tick(struct trib_tracker *t, uint64_t now_ms, const struct trib_tracker_sink *sink,
                       uint32_t *out_next_ms);
+/* The answer of session.end alone: what came before it and could not be recorded matters less than the totals. After
+ * TRIB_EFULL it may be called again. */
 int trib_tracker_end(struct trib_tracker *t, uint64_t now_ms, enum trib_enum_value reason,
                      const struct trib_tracker_sink *sink);
 

@@ -278,7 +278,7 @@ void trib_py_wake(struct trib_py *handle)
 /* What was recorded may be due at once: the sleeping thread must look. */
 static int recorded(struct trib_py *handle, int rc)
 {
-    if (rc == 0)
+    if (rc == 0 || rc == TRIB_EFULL) /* or must make room */
         trib_py_wake(handle);
     return rc;
 }
@@ -376,8 +376,8 @@ int trib_py_session_end(struct trib_py_session *session, int reason)
 {
     struct trib_py *handle = session->owner;
     int rc = trib_session_end(&session->session, (enum trib_enum_value)reason);
-    if (rc == TRIB_EINVAL)
-        return rc;
+    if (rc == TRIB_EINVAL || rc == TRIB_EFULL) /* still open */
+        return recorded(handle, rc);
     for (struct trib_py_session **at = &handle->sessions; *at; at = &(*at)->next)
         if (*at == session) {
             *at = session->next;

@@ -89,7 +89,7 @@ TRIB_PY_API int trib_py_session_start(struct trib_py *handle, const char *conten
                                       uint64_t duration_ms, int live, struct trib_py_session **out);
 TRIB_PY_API int trib_py_session_report(struct trib_py_session *session, int report, uint64_t position_ms,
                                        int64_t value, int cause);
-/* Frees the session, but for TRIB_EINVAL (the reason is not allowed). */
+/* Frees the session, but for TRIB_EINVAL (the reason is not allowed) and TRIB_EFULL (no room for the totals now: call again). */
 TRIB_PY_API int trib_py_session_end(struct trib_py_session *session, int reason);
 
 TRIB_PY_API int trib_py_favourite(struct trib_py *handle, int add, const char *list, const char *item,

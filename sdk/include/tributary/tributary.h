@@ -199,11 +199,14 @@ struct trib_player {
 
 struct trib_session;
 
-/* The session is the caller's and must stay until trib_session_end. TRIB_EFULL, TRIB_EINVAL, TRIB_ESTOPPED. */
+/* The session is the caller's and must stay until trib_session_end closed it. TRIB_EFULL; TRIB_EINVAL, also for one that is
+ * open; TRIB_ESTOPPED. */
 TRIB_MUST_CHECK int trib_session_start(struct trib_client *client, struct trib_session *session,
                                        const struct trib_content *content);
 int trib_session_report(struct trib_session *session, const struct trib_player *player);
-/* reason: TRIB_REASON_ENDED, _QUIT or _ERROR. Records the totals. */
+/* reason: TRIB_REASON_ENDED, _QUIT or _ERROR. Records the totals and closes the session. TRIB_EFULL: there is no room for
+ * them now, and the session is still open: call again after trib_poll or trib_flush. TRIB_EINVAL: no such reason, still open.
+ * Closed without a record: TRIB_ESTOPPED, and TRIB_ESPACE where no sector or message is large enough. */
 int trib_session_end(struct trib_session *session, enum trib_enum_value reason);
 
 /* --- Favourites. list may be NULL (the default list). --- */

@@ -50,7 +50,8 @@ static void *record(void *context)
             sched_yield();
         struct trib_player playing = {.report = TRIB_PLAYER_PLAYING, .position_ms = (uint64_t)i};
         (void)trib_session_report(&session, &playing);
-        (void)trib_session_end(&session, TRIB_REASON_ENDED);
+        while (trib_session_end(&session, TRIB_REASON_ENDED) == TRIB_EFULL)
+            sched_yield();
     }
     atomic_fetch_sub(&r->world->running, 1);
     return NULL;

@@ -5,6 +5,7 @@ import enum
 import os
 import queue
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ class NotRecording(TributaryError):
     """The client is closed, the session has ended, or recording is off: no consent, or the gateway switched it off."""
 
 
+_INVALID, _FULL = -10, -11
 _ERRORS: Dict[int, Type[TributaryError]] = {-8: StorageError, -10: InvalidArgument, -11: Full, -17: Busy, -18: NotRecording}
 _STOPPED, _TIMEOUT = -18, -19
 
@@ -189,12 +191,20 @@ class Session:
         self.report(Report.COMPLETE, position_ms)
 
     def end(self, reason: Reason = Reason.QUIT) -> None:
-        """Records the totals. A second call does nothing."""
-        with self._client._guard:
-            if not self._handle or not self._client._recordable:
-                return
-            handle, self._handle = self._handle, 0
-            _check(_library.session_end(handle, reason))
+        """Records the totals. A second call does nothing. Raises Full if there was no room for them within a second: the session
+        is still open then; call again."""
+        code = _FULL
+        for _ in range(100):
+            with self._client._guard:
+                if not self._handle or not self._client._recordable:
+                    return
+                code = _library.session_end(self._handle, reason)
+                if code not in (_FULL, _INVALID):
+                    self._handle = 0
+            if code != _FULL:
+                break
+            time.sleep(0.01)  # the polling thread makes room
+        _check(code)
 
     def __enter__(self) -> "Session":
         return self
