@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "net_proxy.h"
 #include "net_tcp.h"
 #include "net_tls.h"
 #include "platform.h"
@@ -33,6 +34,7 @@ struct device {
     uint8_t staging[4096], transmit[8192], receive[4096];
     struct trib_storage_file files[TRIB_LANE_COUNT];
     struct trib_posix_tcp tcp;
+    struct trib_proxy proxy;
     struct trib_mbedtls tls;
     char *pem[PEM_COUNT];
 };
@@ -98,6 +100,19 @@ static int open_network(struct device *device, const struct device_options *opti
 
     trib_posix_tcp_init(&device->tcp, &device->config.log);
     config.lower = trib_posix_tcp_net(&device->tcp);
+    if (options->proxy_host != NULL) {
+        struct trib_proxy_config way = {.lower = config.lower,
+                                        .host = options->proxy_host,
+                                        .port = options->proxy_port,
+                                        .user = options->proxy_user,
+                                        .password = options->proxy_password,
+                                        .log = device->config.log};
+        if (trib_proxy_init(&device->proxy, &way) != 0) {
+            fprintf(stderr, "settop: proxy or its credentials are not usable\n");
+            return -1;
+        }
+        config.lower = trib_proxy_net(&device->proxy);
+    }
     if (read_pem(device, PEM_CA, options->ca, &config.ca) != 0 ||
         read_pem(device, PEM_CERTIFICATE, options->certificate, &config.certificate) != 0 ||
         read_pem(device, PEM_KEY, options->key, &config.key) != 0)

@@ -15,7 +15,10 @@ struct device_options {
     const char *device_id, *host,
         *server_name; /* server_name: the name in the gateway's certificate; NULL: host */
     uint16_t port;
-    const char *ca, *certificate, *key; /* PEM files; certificate and key NULL with a token */
+    const char *proxy_host; /* NULL: none; an HTTP proxy on the way to the gateway */
+    uint16_t proxy_port;
+    const char *proxy_user, *proxy_password; /* NULL: no credentials for it */
+    const char *ca, *certificate, *key;      /* PEM files; certificate and key NULL with a token */
     const char *token;
     const char *ring_folder;
     uint32_t linger_ms, backoff_max_ms; /* 0: the SDK's defaults */

@@ -22,6 +22,8 @@ static const char usage[] =
     "  --ca FILE           PEM file of the CA that signed it\n"
     "  --cert FILE, --key FILE   the device's certificate and key (PEM), or\n"
     "  --token JWT         a bearer token; @FILE reads it from a file\n"
+    "  --proxy HOST:PORT   go through this HTTP proxy\n"
+    "  --proxy-login USER:PASSWORD   what it asks for; @FILE reads it from a file\n"
     "  --linger-ms N       how long routine events may wait for company before they are sent\n"
     "  --backoff-max-ms N  longest wait between two attempts to connect (60000)\n"
     "  --stay SECONDS      after the script go on until all is acked or the time is over\n"
@@ -42,6 +44,8 @@ enum {
     OPTION_CERT,
     OPTION_KEY,
     OPTION_TOKEN,
+    OPTION_PROXY,
+    OPTION_PROXY_LOGIN,
     OPTION_LINGER,
     OPTION_BACKOFF,
     OPTION_STAY,
@@ -62,6 +66,8 @@ static const struct option known[] = {
     {"cert", required_argument, NULL, OPTION_CERT},
     {"key", required_argument, NULL, OPTION_KEY},
     {"token", required_argument, NULL, OPTION_TOKEN},
+    {"proxy", required_argument, NULL, OPTION_PROXY},
+    {"proxy-login", required_argument, NULL, OPTION_PROXY_LOGIN},
     {"linger-ms", required_argument, NULL, OPTION_LINGER},
     {"backoff-max-ms", required_argument, NULL, OPTION_BACKOFF},
     {"stay", required_argument, NULL, OPTION_STAY},
@@ -77,21 +83,25 @@ static int complain(const char *what, const char *which)
     return -1;
 }
 
-static int read_number(const char *name, uint32_t high, uint32_t *out)
+static int read_number_of(const char *text, const char *name, uint32_t high, uint32_t *out)
 {
     char *end;
-    unsigned long value = strtoul(optarg, &end, 10);
+    unsigned long value = strtoul(text, &end, 10);
 
-    if (optarg[0] < '0' || optarg[0] > '9' || *end != '\0' || value > high)
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > high)
         return complain("not a number in range: ", name);
     *out = (uint32_t)value;
     return 0;
 }
 
-/* A token in the arguments is visible to every user of the machine; a file need not be. */
-static int read_token(const char *value, const char **out)
+static int read_number(const char *name, uint32_t high, uint32_t *out)
 {
-    static char token[8192];
+    return read_number_of(optarg, name, high, out);
+}
+
+/* A secret in the arguments is visible to every user of the machine; a file need not be. buffer must stay. */
+static int read_secret(const char *value, char *buffer, size_t capacity, const char **out)
+{
     FILE *file;
     size_t length;
 
@@ -100,12 +110,51 @@ static int read_token(const char *value, const char **out)
         return 0;
     file = fopen(value + 1, "r");
     if (file == NULL)
-        return complain("cannot read the token file ", value + 1);
-    length = fread(token, 1, sizeof token - 1, file);
+        return complain("cannot read the file ", value + 1);
+    length = fread(buffer, 1, capacity - 1, file);
     fclose(file);
-    token[length] = '\0';
-    token[strcspn(token, "\r\n \t")] = '\0';
-    *out = token;
+    buffer[length] = '\0';
+    buffer[strcspn(buffer, "\r\n \t")] = '\0';
+    *out = buffer;
+    return 0;
+}
+
+static int read_token(const char *value, const char **out)
+{
+    static char token[8192];
+
+    return read_secret(value, token, sizeof token, out);
+}
+
+static int read_proxy(const char *value, struct device_options *out)
+{
+    static char host[256];
+    const char *colon = strrchr(value, ':');
+    uint32_t port;
+
+    if (colon == NULL || colon == value || (size_t)(colon - value) >= sizeof host)
+        return complain("--proxy wants HOST:PORT, not ", value);
+    memcpy(host, value, (size_t)(colon - value));
+    if (read_number_of(colon + 1, "--proxy", 65535, &port) != 0)
+        return -1;
+    out->proxy_host = host;
+    out->proxy_port = (uint16_t)port;
+    return 0;
+}
+
+static int read_proxy_login(const char *value, struct device_options *out)
+{
+    static char login[512];
+    const char *text;
+
+    if (read_secret(value, login, sizeof login, &text) != 0)
+        return -1;
+    if (strchr(text, ':') == NULL || strlen(text) >= sizeof login)
+        return complain("--proxy-login wants USER:PASSWORD", "");
+    memmove(login, text, strlen(text) + 1);
+    login[strcspn(login, ":")] = '\0';
+    out->proxy_user = login;
+    out->proxy_password = login + strlen(login) + 1;
     return 0;
 }
 
@@ -165,6 +214,10 @@ static int take(int option, struct options *out)
         return 0;
     case OPTION_TOKEN:
         return read_token(optarg, &out->device.token);
+    case OPTION_PROXY:
+        return read_proxy(optarg, &out->device);
+    case OPTION_PROXY_LOGIN:
+        return read_proxy_login(optarg, &out->device);
     case OPTION_DRAIN:
         out->drain_only = true;
         return 0;
@@ -183,6 +236,8 @@ static int check(const struct options *options)
         return complain("--cert and --key go together", "");
     if ((device->certificate != NULL) == (device->token != NULL))
         return complain("give either --cert and --key or --token", "");
+    if (device->proxy_user != NULL && device->proxy_host == NULL)
+        return complain("--proxy-login goes with --proxy", "");
     if ((options->script != NULL) == options->drain_only)
         return complain("give either --script or --drain-only", "");
     return 0;

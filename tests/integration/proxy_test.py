@@ -1,12 +1,14 @@
 """The SDK behind an HTTP proxy (tinyproxy), with TLS to the real gateway inside the tunnel."""
 import json
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
-from gateway import BIN
+from gateway import BIN, ROOT
 
 EIO, EAUTH, REFUSED = -8, -16, 5
 
@@ -85,3 +87,51 @@ def test_a_proxy_that_refuses_is_said(gateway, pki, make_proxy):
     assert "proxy: it refuses the tunnel with status 403" in text
     result, text = probe(gateway, pki, free_port())  # nobody listens there
     assert result["error"] == EIO and "cannot connect to 127.0.0.1" in text
+
+
+PYTHON = """
+import sys
+from tributary import Client, InvalidArgument
+ca, token, folder, port, proxy, *login = sys.argv[1:]
+try:
+    Client("py-9", "localhost", int(port), folder, ca=ca, token=token, proxy="no port")
+    sys.exit("a proxy without a port was taken")
+except InvalidArgument:
+    pass
+login = dict(zip(("proxy_user", "proxy_password"), login))
+with Client("py-9", "localhost", int(port), folder, ca=ca, token=token, proxy=proxy, linger_ms=20, backoff_max_ms=200, **login) as client:
+    client.add_favourite("movie-1")
+    sys.exit(0 if client.flush(20) else 3)
+"""
+
+
+def test_the_python_binding_goes_through_a_proxy(gateway, pki, make_proxy, tmp_path):
+    port, log = make_proxy("BasicAuth device s3cret")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "sdk/bindings/python"),
+                       TRIBUTARY_LIBRARY=str(BIN.parent / "lib/libtributary_py.so"))
+    done = subprocess.run([sys.executable, "-c", PYTHON, pki.folder / "ca.crt", pki.token("py-9"), tmp_path / "rings", str(gateway.port),
+                           f"127.0.0.1:{port}", "device", "s3cret"], env=environment, timeout=60, check=False)
+    assert done.returncode == 0
+    assert f"CONNECT localhost:{gateway.port} HTTP/1.1" in log.read_text()
+
+
+def test_the_settop_example_goes_through_a_proxy(gateway, pki, make_proxy, tmp_path):
+    port, log = make_proxy("BasicAuth device s3cret")
+    certificate, key = pki.device("box-9")
+    login = tmp_path / "login"
+    login.write_text("device:s3cret\n")
+    script = tmp_path / "script"
+    script.write_text("0 favourite add movie-1\n0.1 quit\n")
+
+    def settop(*more):
+        return subprocess.run([str(a) for a in [
+            BIN / "settop", "--script", script, "--stay", 20, "--device", "box-9", "--ring-folder", tmp_path / "ring", "--ca",
+            pki.folder / "ca.crt", "--cert", certificate, "--key", key, "--host", "localhost", "--port", gateway.port, *more]],
+            capture_output=True, text=True, timeout=60, check=False)
+
+    done = settop("--proxy", f"127.0.0.1:{port}", "--proxy-login", f"@{login}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"CONNECT localhost:{gateway.port} HTTP/1.1" in log.read_text()
+    for wrong in (["--proxy", "127.0.0.1"], ["--proxy", "127.0.0.1:70000"], ["--proxy-login", "device:s3cret"],
+                  ["--proxy", "127.0.0.1:1", "--proxy-login", "device"]):
+        assert settop(*wrong).returncode == 2

@@ -8,6 +8,7 @@
 
 #include <tributary/tributary.h>
 
+#include "net_proxy.h"
 #include "net_tcp.h"
 #include "net_tls.h"
 #include "platform.h"
@@ -16,7 +17,18 @@
 #define CUSTOM_BYTES 2048
 #define PATH_BYTES 4096
 
-enum kept { KEPT_DEVICE, KEPT_HOST, KEPT_PATH, KEPT_TOKEN, KEPT_SERVER_NAME, KEPT_USER_SALT, KEPT_COUNT };
+enum kept {
+    KEPT_DEVICE,
+    KEPT_HOST,
+    KEPT_PATH,
+    KEPT_TOKEN,
+    KEPT_SERVER_NAME,
+    KEPT_USER_SALT,
+    KEPT_PROXY_HOST,
+    KEPT_PROXY_USER,
+    KEPT_PROXY_PASSWORD,
+    KEPT_COUNT
+};
 
 struct trib_py_session {
     struct trib_session session;
@@ -33,6 +45,7 @@ struct trib_py {
     struct trib_client client;
     struct trib_config config;
     struct trib_posix_tcp tcp;
+    struct trib_proxy proxy;
     struct trib_posix_lock lock;
     struct trib_mbedtls tls;
     struct trib_storage_file files[TRIB_LANE_COUNT];
@@ -116,6 +129,24 @@ static struct trib_mbedtls_blob pem(const char *text)
     return (struct trib_mbedtls_blob){(const uint8_t *)text, text ? strlen(text) + 1 : 0};
 }
 
+/* Between TCP and TLS. */
+static int open_proxy(struct trib_py *handle, const struct trib_py_options *options, struct trib_net *lower)
+{
+    struct trib_proxy_config way = {
+        .lower = *lower, .port = (uint16_t)options->proxy_port, .log = handle->config.log};
+    if (!options->proxy_host)
+        return 0;
+    if (options->proxy_port > UINT16_MAX)
+        return TRIB_EINVAL;
+    int rc = keep(handle, KEPT_PROXY_HOST, options->proxy_host, &way.host);
+    rc = rc ? rc : keep(handle, KEPT_PROXY_USER, options->proxy_user, &way.user);
+    rc = rc ? rc : keep(handle, KEPT_PROXY_PASSWORD, options->proxy_password, &way.password);
+    rc = rc ? rc : trib_proxy_init(&handle->proxy, &way);
+    if (rc == 0)
+        *lower = trib_proxy_net(&handle->proxy);
+    return rc;
+}
+
 static int open_network(struct trib_py *handle, const struct trib_py_options *options,
                         const char *server_name)
 {
@@ -131,8 +162,11 @@ static int open_network(struct trib_py *handle, const struct trib_py_options *op
         .server_name = server_name,
         .utc_ms = trib_posix_utc_ms,
     };
+    int rc = open_proxy(handle, options, &config.lower);
+    if (rc < 0)
+        return rc;
     handle->has_tls = true; /* also after a failed init */
-    int rc = trib_mbedtls_init(&handle->tls, &config);
+    rc = trib_mbedtls_init(&handle->tls, &config);
     if (rc == 0)
         handle->config.net = trib_mbedtls_net(&handle->tls);
     return rc;

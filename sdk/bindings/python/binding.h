@@ -18,7 +18,7 @@
 #endif
 
 /* What the Python side must agree with: raised with each change of this file. */
-#define TRIB_PY_ABI 3
+#define TRIB_PY_ABI 4
 
 struct trib_py;
 struct trib_py_session;
@@ -34,7 +34,10 @@ struct trib_py_options {
     const char *certificate; /* PEM, or NULL */
     const char *key;         /* PEM, or NULL */
     const char *server_name; /* NULL: host */
-    uint32_t port;
+    const char *proxy_host;  /* an HTTP proxy on the way to host; NULL: none */
+    const char *proxy_user;  /* NULL: no credentials for it */
+    const char *proxy_password;
+    uint32_t port, proxy_port;
     uint32_t sector_bytes, vital_sectors, routine_sectors;
     uint32_t durable_window_ms, ping_ms, linger_ms, backoff_min_ms, backoff_max_ms; /* 0: the SDK's default */
     const char *user_salt;                                                          /* NULL: none */

@@ -245,21 +245,26 @@ class Client:
 
     ca, certificate and key are paths of PEM files, or PEM as bytes. One of token and certificate says who the device is.
     The intervals are milliseconds; 0 is the SDK's default. User ids are hashed (user_salt: the same in all clients of one
-    service) unless user_id_as_given. With consent_required nothing is recorded before set_consent(True).
+    service) unless user_id_as_given. proxy is "host:port" of an HTTP proxy; without it none is used, whatever the environment
+    says. With consent_required nothing is recorded before set_consent(True).
     """
 
     def __init__(self, device_id: str, host: str, port: int, folder: Union[str, "os.PathLike[str]"], *,
                  ca: Union[str, bytes, "os.PathLike[str]"], token: Optional[str] = None,
                  certificate: Union[str, bytes, "os.PathLike[str]", None] = None,
                  key: Union[str, bytes, "os.PathLike[str]", None] = None, server_name: Optional[str] = None,
-                 path: Optional[str] = None, sector_bytes: int = 4096, vital_sectors: int = 16, routine_sectors: int = 64,
+                 path: Optional[str] = None, proxy: Optional[str] = None, proxy_user: Optional[str] = None,
+                 proxy_password: Optional[str] = None, sector_bytes: int = 4096, vital_sectors: int = 16, routine_sectors: int = 64,
                  durable_window_ms: int = 0, ping_ms: int = 0, linger_ms: int = 0, backoff_min_ms: int = 0,
                  backoff_max_ms: int = 0, user_salt: Optional[str] = None, consent_required: bool = False,
                  user_id_as_given: bool = False, on_state: Optional[Callable[[State, int], None]] = None,
                  on_rejected: Optional[Callable[[int, int, int], None]] = None,
                  on_log: Optional[Callable[[int, str], None]] = None) -> None:
         """Opens or makes the rings. Raises InvalidArgument, StorageError, Busy."""
-        numbers = dict(port=port, sector_bytes=sector_bytes, vital_sectors=vital_sectors, routine_sectors=routine_sectors,
+        proxy_host, _, proxy_port = (proxy or "").rpartition(":")
+        if proxy is not None and not (proxy_host and proxy_port.isdecimal()):
+            raise InvalidArgument(-10)
+        numbers = dict(port=port, proxy_port=int(proxy_port or 0), sector_bytes=sector_bytes, vital_sectors=vital_sectors, routine_sectors=routine_sectors,
                        durable_window_ms=durable_window_ms, ping_ms=ping_ms, linger_ms=linger_ms,
                        backoff_min_ms=backoff_min_ms, backoff_max_ms=backoff_max_ms)
         if not all(0 <= number < 2**32 for number in numbers.values()):
@@ -276,6 +281,7 @@ class Client:
         options = Options(
             device_id=_text(device_id), host=_text(host), path=_text(path), token=_text(token), folder=os.fsencode(folder),
             ca=_pem(ca), certificate=_pem(certificate), key=_pem(key), server_name=_text(server_name),
+            proxy_host=_text(proxy_host or None), proxy_user=_text(proxy_user), proxy_password=_text(proxy_password),
             user_salt=_text(user_salt), consent_required=consent_required, user_id_as_given=user_id_as_given,
             log=self._callbacks[0], state=self._callbacks[1], rejected=self._callbacks[2], **numbers)
         handle = ctypes.c_void_p()

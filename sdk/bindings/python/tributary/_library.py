@@ -6,7 +6,7 @@ import os
 from ctypes import (CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_void_p)
 from pathlib import Path
 
-ABI = 3
+ABI = 4
 STAT_COUNT = 12
 
 LogCallback = CFUNCTYPE(None, c_int, c_char_p)
@@ -20,8 +20,8 @@ class Options(ctypes.Structure):
 
     _fields_ = [
         *((name, c_char_p) for name in ("device_id", "host", "path", "token", "folder", "ca", "certificate", "key",
-                                        "server_name")),
-        *((name, c_uint32) for name in ("port", "sector_bytes", "vital_sectors", "routine_sectors", "durable_window_ms",
+                                        "server_name", "proxy_host", "proxy_user", "proxy_password")),
+        *((name, c_uint32) for name in ("port", "proxy_port", "sector_bytes", "vital_sectors", "routine_sectors", "durable_window_ms",
                                         "ping_ms", "linger_ms", "backoff_min_ms", "backoff_max_ms")),
         ("user_salt", c_char_p), ("consent_required", c_uint32), ("user_id_as_given", c_uint32),
         ("log", LogCallback), ("state", StateCallback), ("rejected", RejectedCallback),
