@@ -47,6 +47,8 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tributary-config.cmake ${CMAKE_CURRENT
 # pkg-config: the prefix is relative to the file, so that an installed tree can be moved.
 file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+list(TRANSFORM TRIBUTARY_SDK_DEFINITIONS PREPEND " -D" OUTPUT_VARIABLE pc_definitions)
+string(JOIN "" pc_definitions ${pc_definitions})
 foreach(file tributary tributary-posix tributary-mbedtls)
   configure_file(cmake/${file}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${file}.pc @ONLY)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${file}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT sdk)

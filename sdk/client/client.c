@@ -44,42 +44,40 @@ static uint32_t discontinuities(const struct trib_client *client)
     return port->count ? port->count(port->context) : 0;
 }
 
-static void log_text(const struct trib_config *config, enum trib_log_level level, const char *text)
+void trib_client_write_log(const struct trib_config *config, enum trib_log_level level, const char *text)
 {
     if (config->log.write)
         config->log.write(config->log.context, level, text);
 }
 
-void trib_client_log(const struct trib_client *client, enum trib_log_level level, const char *text)
-{
-    log_text(client->config, level, text);
-}
+/* Without a log, that something is wrong. */
+#define TEXT(text) (TRIB_HAS_LOG ? (text) : "")
 
 static const char *what_is_wrong(const struct trib_config *c)
 {
     size_t device = c->device_id ? strlen(c->device_id) : 0;
     if (device == 0 || device > TRIB_WIRE_DEVICE_BYTES_MAX)
-        return "config.device_id: 1 to 64 bytes";
+        return TEXT("config.device_id: 1 to 64 bytes");
     if (!c->host || c->host[0] == 0)
-        return "config.host is missing";
+        return TEXT("config.host is missing");
     if (!c->net.connect || !c->net.send || !c->net.receive || !c->net.close)
-        return "config.net: all four calls are needed";
+        return TEXT("config.net: all four calls are needed");
     if (!c->clock.mono_ms)
-        return "config.clock.mono_ms is missing";
+        return TEXT("config.clock.mono_ms is missing");
     if (!c->entropy.fill)
-        return "config.entropy.fill is missing";
+        return TEXT("config.entropy.fill is missing");
     if (!c->digest.sha256 && !c->user_id_as_given)
-        return "config.digest.sha256 is missing, and config.user_id_as_given is not set";
+        return TEXT("config.digest.sha256 is missing, and config.user_id_as_given is not set");
     if (c->user_salt && (c->user_salt[0] == 0 || strlen(c->user_salt) > TRIB_USER_SALT_MAX))
-        return "config.user_salt: 1 to 64 bytes";
+        return TEXT("config.user_salt: 1 to 64 bytes");
     if (!c->lock.lock != !c->lock.unlock)
-        return "config.lock: both calls or none";
+        return TEXT("config.lock: both calls or none");
     if (!c->staging || c->staging_bytes < 512 || c->staging_bytes > UINT32_MAX)
-        return "config.staging: at least 512 bytes";
+        return TEXT("config.staging: at least 512 bytes");
     if (!c->transmit || c->transmit_bytes < 1024)
-        return "config.transmit: at least 1024 bytes";
+        return TEXT("config.transmit: at least 1024 bytes");
     if (!c->receive || c->receive_bytes < 1024)
-        return "config.receive: at least 1024 bytes";
+        return TEXT("config.receive: at least 1024 bytes");
     return NULL;
 }
 
@@ -90,16 +88,20 @@ static int mount(struct trib_client *client, struct trib_ring_found found[TRIB_L
         int rc =
             trib_lane_mount(&client->lanes[lane], (enum trib_lane)lane, &config->storage[lane], &found[lane]);
         if (rc == TRIB_EINVAL)
-            log_text(config, TRIB_LOG_ERROR,
-                     lane == TRIB_LANE_VITAL ? "config.storage[vital]: geometry or calls are not allowed"
-                                             : "config.storage[routine]: geometry or calls are not allowed");
+            trib_client_log(client, TRIB_LOG_ERROR,
+                            lane == TRIB_LANE_VITAL
+                                ? "config.storage[vital]: geometry or calls are not allowed"
+                                : "config.storage[routine]: geometry or calls are not allowed");
         if (rc < 0)
             return rc;
         client->boot = found[lane].boot > client->boot ? found[lane].boot : client->boot;
         client->damaged += found[lane].damaged;
     }
     client->boot++;
-    return client->lanes[TRIB_LANE_VITAL].ring.open ? trib_client_state_load(client) : 0;
+    int rc = client->lanes[TRIB_LANE_VITAL].ring.open ? trib_client_state_load(client) : 0;
+    if (!TRIB_HAS_REMOTE_CONFIG)
+        client->config_version = 0; /* what another build has kept is not what holds here */
+    return rc;
 }
 
 /* A stream where there is none, or none that may be trusted. A lane that was lost knows nothing of erasures: the other
@@ -137,11 +139,11 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     uint8_t random[8];
     const char *wrong = what_is_wrong(config);
     memset(client, 0, sizeof *client);
+    client->config = config;
     if (wrong) {
-        log_text(config, TRIB_LOG_ERROR, wrong);
+        trib_client_log(client, TRIB_LOG_ERROR, wrong);
         return TRIB_EINVAL;
     }
-    client->config = config;
     client->boot_began_ms = trib_client_now(client);
     client->discontinuities = discontinuities(client);
     client->staging.buffer = config->staging;
@@ -163,10 +165,10 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
 #endif
     if (rc < 0)
         return rc;
-    if (trib_client_stopped(client))
-        trib_client_budget(client); /* without consent they stay open */
-    else
+    if (TRIB_HAS_PLAYBACK && !trib_client_stopped(client))
         trib_client_end_lost_sessions(client);
+    else
+        trib_client_budget(client); /* without consent they stay open */
     trib_client_recheck_later(client, RECHECK_BOOT_MS);
     trib_client_tell_time(client);
     trib_client_source(client, &source);
@@ -300,9 +302,10 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
         return 0;
     }
     int rc = watch_clock(client);
-    if (client->ends_due)
+    if (TRIB_HAS_PLAYBACK && client->ends_due)
         trib_client_end_lost_sessions(client);
-    trib_client_tick_sessions(client, now, &next);
+    if (client->playback)
+        client->playback->tick(client, now, &next);
     int moved = trib_client_roll_back(client);
     rc = rc ? rc : moved;
     int journaled = journal(client, now, &next);
@@ -365,7 +368,8 @@ int trib_shutdown(struct trib_client *client, uint32_t budget_ms)
 {
     if (client->shut)
         return 0;
-    trib_client_quit_sessions(client);
+    if (client->playback)
+        client->playback->quit(client);
     int rc = trib_flush(client, budget_ms);
     int saved = trib_client_save_acks(client);
     trib_uplink_close(&client->uplink, trib_client_now(client));

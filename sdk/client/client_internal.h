@@ -29,7 +29,15 @@ void trib_client_unlock(const struct trib_client *client);
 uint64_t trib_client_now(const struct trib_client *client);
 /* What of trib_client_now() goes into events and anchors: it counts from the boot's beginning. */
 uint64_t trib_client_mono(const struct trib_client *client, uint64_t now_ms);
-void trib_client_log(const struct trib_client *client, enum trib_log_level level, const char *text);
+void trib_client_write_log(const struct trib_config *config, enum trib_log_level level, const char *text);
+
+/* With TRIB_WITHOUT_LOG the texts too are left out. */
+static inline void trib_client_log(const struct trib_client *client, enum trib_log_level level,
+                                   const char *text)
+{
+    if (TRIB_HAS_LOG)
+        trib_client_write_log(client->config, level, text);
+}
 
 /* --- staging.c; the lock is held, except where it says so --- */
 
@@ -120,9 +128,12 @@ void trib_client_tell_time(const struct trib_client *client);
 int trib_client_new_stream(struct trib_client *client, enum trib_lane lane, enum trib_enum_value reason,
                            uint64_t first_pos, uint64_t lost_count);
 
-/* --- session.c --- */
-/* Ends all open sessions with `quit`. */
-void trib_client_quit_sessions(struct trib_client *client);
-void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms);
+/* --- session.c: called through client->playback, which trib_session_start sets, so that an app without sessions does not
+ * carry the tracker. --- */
+struct trib_client_playback {
+    void (*tick)(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms);
+    /* Ends all open sessions with `quit`. */
+    void (*quit)(struct trib_client *client);
+};
 
 #endif

@@ -23,6 +23,8 @@ static const struct bounds {
 bool trib_client_set(struct trib_client *client, unsigned setting, uint64_t value)
 {
     const struct bounds *b = &bounds[setting];
+    if (!TRIB_HAS_REMOTE_CONFIG)
+        value = b->standard; /* also what another build has kept in the journal */
     uint32_t taken = value < b->least ? b->least : value > b->most ? b->most : (uint32_t)value;
     if (value == b->standard)
         taken = b->standard;
@@ -78,6 +80,8 @@ static unsigned take(struct trib_client *client, struct trib_cbor_reader *r)
 
 static void tell(const struct trib_client *client, unsigned outside)
 {
+    if (!TRIB_HAS_LOG)
+        return;
     char text[] = "configuration: setting 0 is out of its range: the nearest value is taken";
     for (unsigned key = 1; key <= TRIB_SETTING_COUNT; key++)
         if (outside >> key & 1) {

@@ -51,6 +51,23 @@ static uint32_t contexts_max(const struct trib_client *client)
     return least;
 }
 
+static void tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms)
+{
+    trib_client_lock(client);
+    for (struct trib_session *s = trib_client_stopped(client) ? NULL : client->sessions; s; s = s->next) {
+        struct emission e = {client, now_ms, s->ref};
+        struct trib_tracker_sink sink = {&e, room, emit};
+        uint32_t next;
+        /* What is refused for want of room is counted there; a ping's times go into the next one. */
+        (void)trib_tracker_tick(&s->tracker, now_ms, &sink, &next);
+        *in_out_next_ms = next < *in_out_next_ms ? next : *in_out_next_ms;
+    }
+    trib_client_unlock(client);
+}
+
+static void quit_sessions(struct trib_client *client);
+static const struct trib_client_playback playback = {tick_sessions, quit_sessions};
+
 static int start(struct trib_client *client, struct trib_session *session, const struct trib_content *content,
                  size_t content_len, const struct trib_part *user, uint64_t now)
 {
@@ -92,6 +109,7 @@ static int start(struct trib_client *client, struct trib_session *session, const
     session->client = client;
     session->next = client->sessions;
     client->sessions = session;
+    client->playback = &playback;
     return 0;
 }
 
@@ -101,7 +119,7 @@ int trib_session_start(struct trib_client *client, struct trib_session *session,
     size_t content_len = content->content_id ? strlen(content->content_id) : 0;
     char hashed[TRIB_USER_HASH_BYTES];
     struct trib_part user;
-    if (content_len == 0 || content_len > TEXT_MAX)
+    if (!TRIB_HAS_PLAYBACK || content_len == 0 || content_len > TEXT_MAX)
         return TRIB_EINVAL;
     int rc = trib_client_user(client, content->user_id, hashed, &user);
     if (rc < 0)
@@ -163,7 +181,7 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
     return rc;
 }
 
-void trib_client_quit_sessions(struct trib_client *client)
+static void quit_sessions(struct trib_client *client)
 {
     while (client->sessions) {
         struct trib_session *session = client->sessions;
@@ -174,18 +192,4 @@ void trib_client_quit_sessions(struct trib_client *client)
             close_session(client, session);
         trib_client_unlock(client);
     }
-}
-
-void trib_client_tick_sessions(struct trib_client *client, uint64_t now_ms, uint32_t *in_out_next_ms)
-{
-    trib_client_lock(client);
-    for (struct trib_session *s = trib_client_stopped(client) ? NULL : client->sessions; s; s = s->next) {
-        struct emission e = {client, now_ms, s->ref};
-        struct trib_tracker_sink sink = {&e, room, emit};
-        uint32_t next;
-        /* What is refused for want of room is counted there; a ping's times go into the next one. */
-        (void)trib_tracker_tick(&s->tracker, now_ms, &sink, &next);
-        *in_out_next_ms = next < *in_out_next_ms ? next : *in_out_next_ms;
-    }
-    trib_client_unlock(client);
 }

@@ -176,7 +176,8 @@ static void nack(void *context, const struct trib_wire_nack *nack)
 static void config(void *context, const struct trib_wire_config *config)
 {
     struct trib_client *client = context;
-    trib_client_configure(client, config);
+    if (TRIB_HAS_REMOTE_CONFIG)
+        trib_client_configure(client, config);
 }
 
 void trib_client_source(struct trib_client *client, struct trib_uplink_source *out)

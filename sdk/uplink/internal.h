@@ -16,6 +16,10 @@ enum trib_uplink_patience {
 const char *trib_uplink_host(const struct trib_uplink *u, uint16_t *out_port);
 /* The connection ended, or was not made. Sets phase, retry_at_ms, and the host to try. */
 void trib_uplink_schedule(struct trib_uplink *u);
+/* What of the receive buffer is free for what comes in. */
+size_t trib_uplink_receive_room(const struct trib_uplink *u);
+/* Back to the configured host. */
+void trib_uplink_go_home(struct trib_uplink *u);
 /* Keeps the alternates of a BYE that can be read and fit. */
 void trib_uplink_keep_alternates(struct trib_uplink *u, const struct trib_wire_bye *bye);
 
@@ -27,7 +31,14 @@ TRIB_MUST_CHECK int trib_uplink_message(struct trib_uplink *u, const uint8_t *da
 
 /* log.c: "uplink: <what>: <detail> <number> <unit>"; detail and unit may be NULL, and without a unit no
  * number. */
-void trib_uplink_log(const struct trib_uplink *u, enum trib_log_level level, const char *what,
-                     const char *detail, uint64_t number, const char *unit);
+void trib_uplink_write_log(const struct trib_uplink *u, enum trib_log_level level, const char *what,
+                           const char *detail, uint64_t number, const char *unit);
+
+/* A macro, so that TRIB_WITHOUT_LOG leaves out the arguments too. */
+#define trib_uplink_log(...)                                                                                 \
+    do {                                                                                                     \
+        if (TRIB_HAS_LOG)                                                                                    \
+            trib_uplink_write_log(__VA_ARGS__);                                                              \
+    } while (0)
 
 #endif

@@ -32,8 +32,8 @@ static void put_number(struct line *l, uint64_t number)
     put(l, digits + at);
 }
 
-void trib_uplink_log(const struct trib_uplink *u, enum trib_log_level level, const char *what,
-                     const char *detail, uint64_t number, const char *unit)
+void trib_uplink_write_log(const struct trib_uplink *u, enum trib_log_level level, const char *what,
+                           const char *detail, uint64_t number, const char *unit)
 {
     struct line l = {.len = 0};
     if (u->config->log.write == NULL)

@@ -110,7 +110,8 @@ static int take_bye(struct trib_uplink *u, const uint8_t *data, size_t len)
         return TRIB_EBUSY;
     case TRIB_BYE_DRAINING:
         trib_uplink_hang_up(u); /* the net port may hold the host's text, which the next line replaces */
-        trib_uplink_keep_alternates(u, &bye);
+        if (TRIB_HAS_ALTERNATES)
+            trib_uplink_keep_alternates(u, &bye);
         return TRIB_ECLOSED;
     case TRIB_BYE_UNAVAILABLE:
         return TRIB_EBUSY;
@@ -145,6 +146,8 @@ int trib_uplink_message(struct trib_uplink *u, const uint8_t *data, size_t len)
     case TRIB_WIRE_CREDIT:
         return online ? take_credit_message(u, data, len) : TRIB_EPROTOCOL;
     case TRIB_WIRE_CONFIG:
+        if (!TRIB_HAS_REMOTE_CONFIG)
+            return 0;
         return online ? take_config(u, data, len) : TRIB_EPROTOCOL;
     case TRIB_WIRE_HELLO:
     case TRIB_WIRE_BATCH:

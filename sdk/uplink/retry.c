@@ -11,6 +11,7 @@
 #define REFUSED_MS 3600000u
 #define REFUSED_JITTER_MS 1800000u
 #define ATTEMPTS_MAX 31
+#define ALTERNATES_BYTES TRIB_WS_CONTROL_BYTES_MAX /* where the decoder keeps no message */
 
 /* Even over [0, window_ms]. Without entropy: all of it, which is the cautious end. */
 static uint64_t draw(const struct trib_uplink *u, uint64_t window_ms)
@@ -33,14 +34,31 @@ static uint64_t window(const struct trib_uplink *u)
     return doubled < max ? doubled : max;
 }
 
+/* BYE's alternates while they are tried: each a host, its terminator, and the port in two bytes; an empty host ends the list.
+ * They lie at the end of the receive buffer, where no part of that BYE is. */
+static char *alternates(const struct trib_uplink *u)
+{
+    return (char *)u->config->receive + u->config->receive_bytes - ALTERNATES_BYTES;
+}
+
+static bool is_away(const struct trib_uplink *u)
+{
+    return TRIB_HAS_ALTERNATES && u->away;
+}
+
+size_t trib_uplink_receive_room(const struct trib_uplink *u)
+{
+    return u->config->receive_bytes - (is_away(u) ? ALTERNATES_BYTES : 0);
+}
+
 static const char *alternate_host(const struct trib_uplink *u)
 {
-    return u->alternates + u->alternate;
+    return alternates(u) + u->alternate - 1;
 }
 
 const char *trib_uplink_host(const struct trib_uplink *u, uint16_t *out_port)
 {
-    if (!u->away) {
+    if (!is_away(u)) {
         *out_port = u->config->port;
         return u->config->host;
     }
@@ -50,11 +68,10 @@ const char *trib_uplink_host(const struct trib_uplink *u, uint16_t *out_port)
     return host;
 }
 
-static void leave_alternates(struct trib_uplink *u)
+void trib_uplink_go_home(struct trib_uplink *u)
 {
     u->away = false;
     u->alternate = 0;
-    u->alternates[0] = '\0';
 }
 
 /* This alternate failed: the next one, or home, but not before home wants us. */
@@ -63,7 +80,7 @@ static void next_alternate(struct trib_uplink *u)
     u->alternate = (uint8_t)(u->alternate + strlen(alternate_host(u)) + 3);
     if (alternate_host(u)[0] != '\0')
         return;
-    leave_alternates(u);
+    trib_uplink_go_home(u);
     if (u->retry_at_ms < u->home_at_ms)
         u->retry_at_ms = u->home_at_ms;
 }
@@ -73,12 +90,12 @@ void trib_uplink_schedule(struct trib_uplink *u)
     bool was_online = u->phase == TRIB_UPLINK_STREAM;
     if (was_online && u->now_ms - u->online_ms >= u->keepalive_ms)
         u->attempts = 0;
-    if (u->patience == TRIB_UPLINK_HOURS && u->away)
+    if (u->patience == TRIB_UPLINK_HOURS && is_away(u))
         u->patience = TRIB_UPLINK_BACKOFF; /* the configured host has the last word */
     if (u->patience == TRIB_UPLINK_HOURS) {
         u->phase = TRIB_UPLINK_REFUSED;
         u->retry_at_ms = u->now_ms + REFUSED_MS + draw(u, REFUSED_JITTER_MS);
-        leave_alternates(u);
+        trib_uplink_go_home(u);
         return;
     }
     uint64_t wait = draw(u, window(u));
@@ -86,19 +103,18 @@ void trib_uplink_schedule(struct trib_uplink *u)
         u->attempts++;
     u->phase = TRIB_UPLINK_IDLE;
     u->retry_at_ms = u->now_ms + wait;
-    if (u->away && u->retry_after_ms == 0 && !was_online) {
+    if (is_away(u) && u->retry_after_ms == 0 && !was_online) {
         next_alternate(u);
         return;
     }
     /* What a gateway tells all of its devices, it would get back from all of them at one moment. */
     uint64_t due = u->now_ms + u->retry_after_ms + draw(u, u->retry_after_ms / 2);
-    bool sent_away = u->alternates[0] != '\0' && !u->away;
-    if (sent_away) {
+    if (TRIB_HAS_ALTERNATES && u->alternate != 0 && !u->away) {
         u->away = true;
         u->home_at_ms = due;
         return;
     }
-    leave_alternates(u);
+    trib_uplink_go_home(u);
     if (u->retry_after_ms != 0 && u->retry_at_ms < due)
         u->retry_at_ms = due;
 }
@@ -137,19 +153,21 @@ static size_t read_authority(struct trib_text text, const char **out_host, uint1
 
 void trib_uplink_keep_alternates(struct trib_uplink *u, const struct trib_wire_bye *bye)
 {
+    char *list = alternates(u);
     size_t at = 0;
-    leave_alternates(u);
+    trib_uplink_go_home(u);
     for (size_t i = 0; i < bye->alternate_count; i++) {
         const char *host;
         uint16_t port;
         size_t len = read_authority(bye->alternates[i], &host, &port);
-        if (len == 0 || at + len + 3 >= sizeof u->alternates)
+        if (len == 0 || at + len + 3 >= ALTERNATES_BYTES)
             continue;
-        memcpy(u->alternates + at, host, len);
+        memcpy(list + at, host, len);
         at += len;
-        u->alternates[at++] = '\0';
-        u->alternates[at++] = (char)(port >> 8);
-        u->alternates[at++] = (char)port;
-        u->alternates[at] = '\0';
+        list[at++] = '\0';
+        list[at++] = (char)(port >> 8);
+        list[at++] = (char)port;
+        list[at] = '\0';
+        u->alternate = 1;
     }
 }

@@ -166,7 +166,7 @@ static int begin_upgrade(struct trib_uplink *u)
     }
     u->send_from = 0;
     trib_ws_response_init(&u->ws.response, nonce, TRIB_WIRE_SUBPROTOCOL_CBOR, (char *)u->config->receive,
-                          u->config->receive_bytes);
+                          trib_uplink_receive_room(u));
     u->phase = TRIB_UPLINK_UPGRADE;
     u->deadline_ms = u->now_ms + UPGRADE_MS;
     return 0;
@@ -185,7 +185,7 @@ TRIB_OWN_FRAME static int begin_hello(struct trib_uplink *u)
         trib_uplink_log(u, TRIB_LOG_ERROR, "HELLO cannot be written", trib_error_text(error), 0, NULL);
         return TRIB_EINVAL;
     }
-    trib_ws_decoder_init(&u->ws.decoder, u->config->receive, u->config->receive_bytes);
+    trib_ws_decoder_init(&u->ws.decoder, u->config->receive, trib_uplink_receive_room(u));
     u->phase = TRIB_UPLINK_HELLO;
     u->deadline_ms = u->now_ms + WELCOME_MS;
     return send_payload(u, len);
@@ -441,6 +441,7 @@ void trib_uplink_close(struct trib_uplink *u, uint64_t now_ms)
 void trib_uplink_restart(struct trib_uplink *u, uint64_t now_ms)
 {
     trib_uplink_close(u, now_ms);
+    trib_uplink_go_home(u);
     if (u->phase == TRIB_UPLINK_REFUSED) {
         u->phase = TRIB_UPLINK_IDLE;
         u->retry_at_ms = now_ms;

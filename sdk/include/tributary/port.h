@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tributary/options.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -19,6 +19,7 @@ extern "C" {
 
 struct trib_config;
 struct trib_client;
+struct trib_client_playback;
 
 #define TRIB_RING_CONTEXTS 4
 #define TRIB_ANCHORS 4
@@ -201,7 +202,8 @@ struct trib_client {
     struct trib_lane_state lanes[TRIB_LANE_COUNT];
     struct trib_staging staging;
     struct trib_session *sessions;
-    uint64_t session_seed;  /* session id = seed + ref */
+    const struct trib_client_playback *playback; /* NULL: no session was ever started */
+    uint64_t session_seed;                       /* session id = seed + ref */
     uint64_t boot_began_ms; /* on the clock: events' mono_ms counts from here, as the gateway assumes */
     uint64_t last_mono_ms;  /* of the newest staged record */
     uint64_t staged_at_ms;  /* when the oldest staged record was recorded */

@@ -12,9 +12,6 @@
 #include "uplink/uplink.h"
 #include "websocket/websocket.h"
 
-/* Hosts of BYE's alternates, as text, while they are tried. */
-#define TRIB_UPLINK_ALTERNATES_BYTES 128
-
 struct trib_uplink {
     const struct trib_config *config;
     struct trib_uplink_source source;
@@ -39,14 +36,12 @@ struct trib_uplink {
     uint8_t phase;             /* enum trib_uplink_phase */
     uint8_t patience;          /* how long to stay away after this connection */
     uint8_t attempts;          /* connections failed in a row, capped */
-    uint8_t alternate;         /* where in alternates the one being tried starts */
-    bool away;                 /* that one is being tried, not the configured host */
-    uint8_t nacks;             /* since the last ACK */
-    bool open;                 /* net.connect was called, net.close not yet */
+    uint8_t alternate; /* one more than where in alternates() the next one starts; 0: there are none */
+    bool away;         /* that one is being tried, not the configured host */
+    uint8_t nacks;     /* since the last ACK */
+    bool open;         /* net.connect was called, net.close not yet */
     bool woken;
     bool awaiting_ack;
-    /* Each: host, its terminator, port in two bytes. An empty host ends the list. */
-    char alternates[TRIB_UPLINK_ALTERNATES_BYTES];
 };
 
 #endif

@@ -231,6 +231,42 @@ static void test_refusal_of_an_alternate_is_not_the_last_word(void **state)
     assert_int_equal(phase(), TRIB_UPLINK_STREAM);
 }
 
+/* The list lies in the receive buffer: what an alternate answers does not reach it, however long it is. */
+static void test_alternates_survive_what_one_of_them_answers(void **state)
+{
+    static const char *const list[] = {"one.example:1001", "two.example:1002"};
+    static char answer[sizeof w->receive + 200];
+    (void)state;
+    memset(answer, 'x', sizeof answer - 1);
+    memcpy(answer, "HTTP/1.1 500 No\r\nx: ", 20);
+    memcpy(answer + sizeof answer - 5, "\r\n\r\n", 4);
+    go_online();
+    drain_to(list, 2);
+    w->answer = answer;
+    assert_int_equal(run_until_offline(10000), TRIB_EPROTOCOL);
+    assert_string_equal(w->host, "one.example");
+    w->answer = NULL;
+    w->head = 3;
+    run_ms(20000);
+    assert_string_equal(w->host, "two.example");
+    assert_int_equal(w->port, 1002);
+    assert_int_equal(w->acked, 3);
+}
+
+/* An erasure clears the buffer that the list is in. */
+static void test_a_restart_goes_home(void **state)
+{
+    static const char *const list[] = {"one.example:1001", "two.example:1002"};
+    (void)state;
+    go_online();
+    drain_to(list, 2);
+    trib_uplink_restart(&w->uplink, w->now_ms);
+    memset(w->receive, 0, sizeof w->receive);
+    run_ms(1000);
+    assert_string_equal(w->host, "gate.example");
+    assert_int_equal(phase(), TRIB_UPLINK_STREAM);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -243,6 +279,8 @@ int main(void)
         TEST(test_welcome_alone_does_not_reset_the_backoff),
         TEST(test_replaced_stays_away_for_long),
         TEST(test_alternates_are_tried_in_turn_and_then_home),
+        TEST(test_alternates_survive_what_one_of_them_answers),
+        TEST(test_a_restart_goes_home),
         TEST(test_alternate_that_works_is_kept_until_it_ends),
         TEST(test_refusal_of_an_alternate_is_not_the_last_word),
     };
