@@ -79,7 +79,7 @@ static int welcome(struct text *t, const uint8_t *data, size_t len)
     add_string(t, m.gateway);
     addf(t, ",\"epoch\":\"%016" PRIx64 "\",\"streams\":[", m.epoch);
     for (size_t i = 0; i < m.stream_count; i++)
-        addf(t, "%s{\"stream\":\"%016" PRIx64 "\",\"committed\":\"%" PRIu64 "\",\"crc\":%" PRIu32 "}",
+        addf(t, "%s{\"stream\":\"%016" PRIx64 "\",\"committed\":\"%" PRIu64 "\",\"crc\":%" PRIu64 "}",
              i ? "," : "", m.streams[i].stream, m.streams[i].committed, m.streams[i].crc);
     addf(t, "]");
     if (m.utc_quality != TRIB_TIME_NONE) {

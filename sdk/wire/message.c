@@ -5,7 +5,8 @@
 #include "wire/body.h"
 #include "wire/crc32c.h"
 
-#define KEY(n) ((uint64_t)1 << (n))
+#define KEY(n) (1u << (n))
+#define MAP_AT 2 /* where the body's head is: behind those of the array and the type */
 
 int trib_wire_open(const uint8_t *data, size_t len, uint64_t *out_type, size_t *out_body)
 {
@@ -48,406 +49,319 @@ static void pair_uint(struct trib_cbor_writer *w, unsigned key, uint64_t value)
     trib_cbor_put_uint(w, value);
 }
 
-static void pair_text(struct trib_cbor_writer *w, unsigned key, struct trib_text text)
+/* --- Messages as tables: a field's key is its place in the table, from 1 on --- */
+
+enum shape {
+    UINT,
+    VERSION, /* a uint that must be TRIB_WIRE_VERSION */
+    TUPLE,   /* an array of `bound` uints; one that may be left out is, where its second is 0 */
+    TEXT,    /* of at most `bound` bytes; 0: of any length */
+    NAMED,   /* [text, uint], the uint `bound` bytes behind the text */
+};
+
+struct field {
+    uint16_t at; /* in the message's struct */
+    uint8_t shape, bound;
+    uint8_t bytes; /* in memory */
+    uint8_t list;  /* at most so many in an array, and their count behind them; 0: one, and no array */
+};
+
+struct message {
+    const struct field *fields;
+    uint8_t type, count;
+    uint16_t bytes;
+    uint16_t always,
+        required; /* a bit each key: written also where it is 0 or empty; must be there when read */
+};
+
+/* Of a list: how many items there are. */
+static size_t *count_of(const struct field *f, const void *items)
 {
-    trib_cbor_put_uint(w, key);
-    trib_cbor_put_text(w, text.ptr, text.len);
+    return (size_t *)((const uint8_t *)items + f->list * f->bytes);
 }
 
-static void pair_credit(struct trib_cbor_writer *w, unsigned key, const struct trib_wire_credit *credit)
+static void put_item(struct trib_cbor_writer *w, const struct field *f, const void *item)
 {
-    trib_cbor_put_uint(w, key);
-    trib_wire_put_tuple(w, 2, credit);
+    const struct trib_text *text = item;
+    if (f->shape == TUPLE) {
+        trib_wire_put_tuple(w, f->bound, item);
+        return;
+    }
+    if (f->shape == NAMED)
+        trib_cbor_put_array(w, 2);
+    if (f->shape >= TEXT)
+        trib_cbor_put_text(w, text->ptr, text->len);
+    if (f->shape != TEXT)
+        trib_cbor_put_uint(w, *(const uint64_t *)((const uint8_t *)item + f->bound));
 }
 
-/* Room for one more in a bounded list, or TRIB_ERANGE. */
-static bool room(struct trib_cbor_reader *r, size_t count, size_t max)
+static bool is_empty(const struct field *f, const void *value)
 {
-    if (count >= max)
-        trib_wire_fail(r, TRIB_ERANGE);
-    return !r->error;
+    if (f->list > 0)
+        return *count_of(f, value) == 0;
+    if (f->shape >= TEXT)
+        return ((const struct trib_text *)value)->len == 0;
+    return ((const uint64_t *)value)[f->shape == TUPLE] == 0;
 }
+
+static int encode(const struct message *m, const void *data, uint8_t *buf, size_t cap, size_t *out_len)
+{
+    struct trib_cbor_writer w;
+    unsigned pairs = 0;
+
+    begin(&w, buf, cap, m->type, 0);
+    for (unsigned key = 1; key <= m->count; key++) {
+        const struct field *f = &m->fields[key - 1];
+        const uint8_t *item = (const uint8_t *)data + f->at;
+        size_t count = 1;
+        if (is_empty(f, item) && !(m->always >> key & 1))
+            continue;
+        pairs++;
+        trib_cbor_put_uint(&w, key);
+        if (f->list > 0) {
+            count = *count_of(f, item);
+            if (count > f->list)
+                return TRIB_EINVAL;
+            trib_cbor_put_array(&w, count);
+        }
+        for (; count > 0; count--, item += f->bytes)
+            put_item(&w, f, item);
+    }
+    if (w.error)
+        return w.error;
+    if (buf)
+        buf[MAP_AT] |= (uint8_t)pairs;
+    *out_len = w.len;
+    return 0;
+}
+
+static void get_item(struct trib_cbor_reader *r, const struct field *f, uint8_t *item)
+{
+    struct trib_text *text = (void *)item;
+    uint64_t *number = (void *)item;
+    struct trib_cbor_container c;
+
+    switch (f->shape) {
+    case TEXT:
+        *text = trib_wire_get_text(r, f->bound > 0 ? f->bound : SIZE_MAX);
+        break;
+    case TUPLE:
+        trib_wire_get_tuple(r, f->bound, item);
+        break;
+    case NAMED:
+        c = trib_wire_tuple_open(r);
+        if (trib_cbor_next(r, &c))
+            *text = trib_wire_get_text(r, TRIB_WIRE_DEVICE_BYTES_MAX);
+        *(uint64_t *)(void *)(item + f->bound) = trib_wire_tuple_uint(r, &c);
+        trib_wire_tuple_close(r, &c);
+        break;
+    default:
+        *number = trib_cbor_get_uint(r);
+        if (f->shape == VERSION && *number != TRIB_WIRE_VERSION)
+            trib_wire_fail(r, TRIB_EVERSION);
+        break;
+    }
+}
+
+static void get_list(struct trib_cbor_reader *r, const struct field *f, uint8_t *items)
+{
+    size_t *count = count_of(f, items);
+    struct trib_cbor_container c = trib_cbor_get_array(r);
+
+    while (trib_cbor_next(r, &c)) {
+        if (*count == f->list) {
+            trib_wire_fail(r, TRIB_ERANGE);
+            return;
+        }
+        get_item(r, f, items + (*count)++ * f->bytes);
+    }
+}
+
+static int decode(const struct message *m, const uint8_t *data, size_t len, void *out)
+{
+    struct trib_wire_body b;
+    uint64_t key;
+
+    memset(out, 0, m->bytes);
+    trib_wire_body_open(&b, data, len, m->type);
+    while (trib_wire_body_next(&b, &key)) {
+        const struct field *f = &m->fields[key - 1];
+        if (key == 0 || key > m->count)
+            trib_cbor_skip(&b.r);
+        else if (f->list > 0)
+            get_list(&b.r, f, (uint8_t *)out + f->at);
+        else
+            get_item(&b.r, f, (uint8_t *)out + f->at);
+    }
+    return trib_wire_body_close(&b, m->required);
+}
+
+#define AT(message, field) (uint16_t) offsetof(struct trib_wire_##message, field)
+#define LIST_OF(message, field, items, most)                                                                 \
+    _Static_assert(offsetof(struct trib_wire_##message, field) ==                                            \
+                       offsetof(struct trib_wire_##message, items) +                                         \
+                           (most) * sizeof(((struct trib_wire_##message *)0)->items[0]),                     \
+                   "a list's count stands right behind it")
+#define TUPLE_OF(count) TUPLE, count, (count) * sizeof(uint64_t)
+#define TEXT_64 TEXT, TRIB_WIRE_DEVICE_BYTES_MAX, sizeof(struct trib_text)
 
 /* --- HELLO --- */
 
+LIST_OF(hello, stream_count, streams, TRIB_WIRE_STREAMS_MAX);
+static const struct field hello_fields[] = {
+    {AT(hello, device), TEXT_64, 0},
+    {AT(hello, version), VERSION, 0, 8, 0},
+    {AT(hello, sdk), TEXT_64, 0},
+    {AT(hello, generation), UINT, 0, 8, 0},
+    {AT(hello, boot), UINT, 0, 8, 0},
+    {AT(hello, mono_ms), UINT, 0, 8, 0},
+    {AT(hello, streams), TUPLE_OF(4), TRIB_WIRE_STREAMS_MAX},
+    {AT(hello, acked_gateway), NAMED, AT(hello, acked_epoch) - AT(hello, acked_gateway), 0, 0},
+    {AT(hello, config_version), UINT, 0, 8, 0},
+};
+static const struct message hello = {hello_fields,
+                                     TRIB_WIRE_HELLO,
+                                     9,
+                                     sizeof(struct trib_wire_hello),
+                                     KEY(1) | KEY(2) | KEY(4) | KEY(5) | KEY(6) | KEY(7),
+                                     KEY(1) | KEY(2) | KEY(5) | KEY(6) | KEY(7)};
+
 int trib_wire_hello_encode(const struct trib_wire_hello *m, uint8_t *buf, size_t cap, size_t *out_len)
 {
-    struct trib_cbor_writer w;
-    bool acked = m->acked_gateway.len > 0;
+    size_t len;
+    int error = encode(&hello, m, buf, cap, &len);
 
-    if (m->stream_count > TRIB_WIRE_STREAMS_MAX)
-        return TRIB_EINVAL;
-    begin(&w, buf, cap, TRIB_WIRE_HELLO, 6 + (m->sdk.len > 0) + acked + (m->config_version > 0));
-    pair_text(&w, 1, m->device);
-    pair_uint(&w, 2, m->version);
-    if (m->sdk.len > 0)
-        pair_text(&w, 3, m->sdk);
-    pair_uint(&w, 4, m->generation);
-    pair_uint(&w, 5, m->boot);
-    pair_uint(&w, 6, m->mono_ms);
-    trib_cbor_put_uint(&w, 7);
-    trib_cbor_put_array(&w, m->stream_count);
+    if (error == 0 && len > TRIB_WIRE_HELLO_BYTES_MAX)
+        error = TRIB_ERANGE;
+    if (error == 0)
+        *out_len = len;
+    return error;
+}
+
+static bool is_hello_sound(const struct trib_wire_hello *m)
+{
     for (size_t i = 0; i < m->stream_count; i++) {
         const struct trib_wire_hello_stream *s = &m->streams[i];
-        trib_wire_put_tuple(&w, 4, (const uint64_t[]){s->stream, s->lane, s->next_seq, s->acked_seq});
+        if (s->stream == 0 || s->lane >= TRIB_LANE_COUNT || s->acked_seq >= s->next_seq)
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (m->streams[j].stream == s->stream)
+                return false;
     }
-    if (acked) {
-        trib_cbor_put_uint(&w, 8);
-        trib_cbor_put_array(&w, 2);
-        trib_cbor_put_text(&w, m->acked_gateway.ptr, m->acked_gateway.len);
-        trib_cbor_put_uint(&w, m->acked_epoch);
-    }
-    if (m->config_version > 0)
-        pair_uint(&w, 9, m->config_version);
-    if (!w.error && w.len > TRIB_WIRE_HELLO_BYTES_MAX)
-        return TRIB_ERANGE;
-    return end(&w, out_len);
-}
-
-static void get_hello_stream(struct trib_cbor_reader *r, struct trib_wire_hello *m)
-{
-    struct trib_wire_hello_stream *s = &m->streams[m->stream_count];
-    uint64_t value[4];
-
-    trib_wire_get_tuple(r, 4, value);
-    s->stream = value[0];
-    s->next_seq = value[2];
-    s->acked_seq = value[3];
-    if (s->stream == 0 || value[1] >= TRIB_LANE_COUNT || s->acked_seq >= s->next_seq)
-        trib_wire_fail(r, TRIB_ERANGE);
-    s->lane = (uint8_t)value[1];
-    for (size_t i = 0; i < m->stream_count; i++)
-        if (m->streams[i].stream == s->stream)
-            trib_wire_fail(r, TRIB_ERANGE);
-    m->stream_count++;
-}
-
-static void get_hello_key(struct trib_cbor_reader *r, uint64_t key, struct trib_wire_hello *m)
-{
-    struct trib_cbor_container c;
-
-    switch (key) {
-    case 1:
-        m->device = trib_wire_get_text(r, TRIB_WIRE_DEVICE_BYTES_MAX);
-        if (m->device.len == 0)
-            trib_wire_fail(r, TRIB_ERANGE);
-        break;
-    case 2:
-        m->version = trib_cbor_get_uint(r);
-        if (m->version != TRIB_WIRE_VERSION)
-            trib_wire_fail(r, TRIB_EVERSION);
-        break;
-    case 3:
-        m->sdk = trib_wire_get_text(r, TRIB_WIRE_DEVICE_BYTES_MAX);
-        break;
-    case 4:
-        m->generation = trib_cbor_get_uint(r);
-        break;
-    case 5:
-        m->boot = trib_cbor_get_uint(r);
-        break;
-    case 6:
-        m->mono_ms = trib_cbor_get_uint(r);
-        break;
-    case 7:
-        c = trib_cbor_get_array(r);
-        while (trib_cbor_next(r, &c) && room(r, m->stream_count, TRIB_WIRE_STREAMS_MAX))
-            get_hello_stream(r, m);
-        break;
-    case 8:
-        c = trib_wire_tuple_open(r);
-        if (trib_cbor_next(r, &c))
-            m->acked_gateway = trib_wire_get_text(r, TRIB_WIRE_DEVICE_BYTES_MAX);
-        m->acked_epoch = trib_wire_tuple_uint(r, &c);
-        trib_wire_tuple_close(r, &c);
-        break;
-    case 9:
-        m->config_version = trib_cbor_get_uint(r);
-        break;
-    default:
-        trib_cbor_skip(r);
-        break;
-    }
+    return m->device.len > 0;
 }
 
 int trib_wire_hello_decode(const uint8_t *data, size_t len, struct trib_wire_hello *out)
 {
-    struct trib_wire_body b;
-    uint64_t key;
-
-    memset(out, 0, sizeof *out);
     if (len > TRIB_WIRE_HELLO_BYTES_MAX)
         return TRIB_ERANGE;
-    trib_wire_body_open(&b, data, len, TRIB_WIRE_HELLO);
-    while (trib_wire_body_next(&b, &key))
-        get_hello_key(&b.r, key, out);
-    return trib_wire_body_close(&b, KEY(1) | KEY(2) | KEY(5) | KEY(6) | KEY(7));
+    int error = decode(&hello, data, len, out);
+    return error == 0 && !is_hello_sound(out) ? TRIB_ERANGE : error;
 }
 
 /* --- WELCOME --- */
 
+LIST_OF(welcome, stream_count, streams, TRIB_WIRE_STREAMS_MAX);
+static const struct field welcome_fields[] = {
+    {AT(welcome, gateway), TEXT_64, 0},
+    {AT(welcome, epoch), UINT, 0, 8, 0},
+    {AT(welcome, streams), TUPLE_OF(3), TRIB_WIRE_STREAMS_MAX},
+    {AT(welcome, utc_ms), TUPLE_OF(3), 0},
+    {AT(welcome, credit), TUPLE_OF(2), 0},
+    {AT(welcome, max_message_bytes), UINT, 0, 8, 0},
+    {AT(welcome, max_event_bytes), UINT, 0, 8, 0},
+    {AT(welcome, keepalive_ms), UINT, 0, 8, 0},
+    {AT(welcome, config_version), UINT, 0, 8, 0},
+};
+#define WELCOME_KEYS (KEY(1) | KEY(2) | KEY(3) | KEY(5) | KEY(6) | KEY(7) | KEY(8))
+static const struct message welcome = {welcome_fields, TRIB_WIRE_WELCOME, 9, sizeof(struct trib_wire_welcome),
+                                       WELCOME_KEYS,   WELCOME_KEYS};
+
 int trib_wire_welcome_encode(const struct trib_wire_welcome *m, uint8_t *buf, size_t cap, size_t *out_len)
 {
-    struct trib_cbor_writer w;
-    bool timed = m->utc_quality != TRIB_TIME_NONE;
-
-    if (m->stream_count > TRIB_WIRE_STREAMS_MAX)
-        return TRIB_EINVAL;
-    begin(&w, buf, cap, TRIB_WIRE_WELCOME, 7 + timed + (m->config_version > 0));
-    pair_text(&w, 1, m->gateway);
-    pair_uint(&w, 2, m->epoch);
-    trib_cbor_put_uint(&w, 3);
-    trib_cbor_put_array(&w, m->stream_count);
-    for (size_t i = 0; i < m->stream_count; i++) {
-        const struct trib_wire_stream_state *s = &m->streams[i];
-        trib_wire_put_tuple(&w, 3, (const uint64_t[]){s->stream, s->committed, s->crc});
-    }
-    if (timed) {
-        trib_cbor_put_uint(&w, 4);
-        trib_wire_put_tuple(&w, 3, (const uint64_t[]){m->utc_ms, m->utc_quality, m->utc_uncertainty_ms});
-    }
-    pair_credit(&w, 5, &m->credit);
-    pair_uint(&w, 6, m->max_message_bytes);
-    pair_uint(&w, 7, m->max_event_bytes);
-    pair_uint(&w, 8, m->keepalive_ms);
-    if (m->config_version > 0)
-        pair_uint(&w, 9, m->config_version);
-    return end(&w, out_len);
-}
-
-static void get_stream_state(struct trib_cbor_reader *r, struct trib_wire_stream_state *s)
-{
-    uint64_t value[3];
-
-    trib_wire_get_tuple(r, 3, value);
-    if (value[0] == 0 || value[2] > UINT32_MAX)
-        trib_wire_fail(r, TRIB_ERANGE);
-    s->stream = value[0];
-    s->committed = value[1];
-    s->crc = (uint32_t)value[2];
-}
-
-static void get_time(struct trib_cbor_reader *r, struct trib_wire_welcome *m)
-{
-    uint64_t value[3];
-
-    trib_wire_get_tuple(r, 3, value);
-    if (value[1] > TRIB_TIME_RECEIVED)
-        trib_wire_fail(r, TRIB_ERANGE);
-    m->utc_ms = value[0];
-    m->utc_quality = (uint8_t)value[1];
-    m->utc_uncertainty_ms = value[2];
-}
-
-static void get_welcome_key(struct trib_cbor_reader *r, uint64_t key, struct trib_wire_welcome *m)
-{
-    struct trib_cbor_container c;
-
-    switch (key) {
-    case 1:
-        m->gateway = trib_wire_get_text(r, TRIB_WIRE_DEVICE_BYTES_MAX);
-        break;
-    case 2:
-        m->epoch = trib_cbor_get_uint(r);
-        break;
-    case 3:
-        c = trib_cbor_get_array(r);
-        while (trib_cbor_next(r, &c) && room(r, m->stream_count, TRIB_WIRE_STREAMS_MAX))
-            get_stream_state(r, &m->streams[m->stream_count++]);
-        break;
-    case 4:
-        get_time(r, m);
-        break;
-    case 5:
-        trib_wire_get_tuple(r, 2, &m->credit);
-        break;
-    case 6:
-        m->max_message_bytes = trib_cbor_get_uint(r);
-        break;
-    case 7:
-        m->max_event_bytes = trib_cbor_get_uint(r);
-        break;
-    case 8:
-        m->keepalive_ms = trib_cbor_get_uint(r);
-        break;
-    case 9:
-        m->config_version = trib_cbor_get_uint(r);
-        break;
-    default:
-        trib_cbor_skip(r);
-        break;
-    }
+    return encode(&welcome, m, buf, cap, out_len);
 }
 
 int trib_wire_welcome_decode(const uint8_t *data, size_t len, struct trib_wire_welcome *out)
 {
-    struct trib_wire_body b;
-    uint64_t key;
-
-    memset(out, 0, sizeof *out);
-    trib_wire_body_open(&b, data, len, TRIB_WIRE_WELCOME);
-    while (trib_wire_body_next(&b, &key))
-        get_welcome_key(&b.r, key, out);
-    return trib_wire_body_close(&b, KEY(1) | KEY(2) | KEY(3) | KEY(5) | KEY(6) | KEY(7) | KEY(8));
+    int error = decode(&welcome, data, len, out);
+    bool sound = out->utc_quality <= TRIB_TIME_RECEIVED;
+    for (size_t i = 0; i < out->stream_count; i++)
+        sound &= out->streams[i].stream != 0 && out->streams[i].crc <= UINT32_MAX;
+    return error == 0 && !sound ? TRIB_ERANGE : error;
 }
 
-/* --- ACK --- */
+/* --- ACK, NACK, CREDIT, BYE --- */
+
+LIST_OF(ack, acked_count, acked, TRIB_WIRE_STREAMS_MAX);
+LIST_OF(ack, rejected_count, rejected, TRIB_WIRE_REJECTED_MAX);
+static const struct field ack_fields[] = {
+    {AT(ack, acked), TUPLE_OF(2), TRIB_WIRE_STREAMS_MAX},
+    {AT(ack, rejected), TUPLE_OF(3), TRIB_WIRE_REJECTED_MAX},
+    {AT(ack, rejected_more), UINT, 0, 8, 0},
+    {AT(ack, credit), TUPLE_OF(2), 0},
+};
+static const struct message ack = {ack_fields,      TRIB_WIRE_ACK,  4, sizeof(struct trib_wire_ack),
+                                   KEY(1) | KEY(4), KEY(1) | KEY(4)};
 
 int trib_wire_ack_encode(const struct trib_wire_ack *m, uint8_t *buf, size_t cap, size_t *out_len)
 {
-    struct trib_cbor_writer w;
-
-    if (m->acked_count > TRIB_WIRE_STREAMS_MAX || m->rejected_count > TRIB_WIRE_REJECTED_MAX)
-        return TRIB_EINVAL;
-    begin(&w, buf, cap, TRIB_WIRE_ACK, 2 + (m->rejected_count > 0) + (m->rejected_more > 0));
-    trib_cbor_put_uint(&w, 1);
-    trib_cbor_put_array(&w, m->acked_count);
-    for (size_t i = 0; i < m->acked_count; i++)
-        trib_wire_put_tuple(&w, 2, &m->acked[i]);
-    if (m->rejected_count > 0) {
-        trib_cbor_put_uint(&w, 2);
-        trib_cbor_put_array(&w, m->rejected_count);
-        for (size_t i = 0; i < m->rejected_count; i++) {
-            const struct trib_wire_rejection *j = &m->rejected[i];
-            trib_wire_put_tuple(&w, 3, (const uint64_t[]){j->stream, j->seq, j->code});
-        }
-    }
-    if (m->rejected_more > 0)
-        pair_uint(&w, 3, m->rejected_more);
-    pair_credit(&w, 4, &m->credit);
-    return end(&w, out_len);
+    return encode(&ack, m, buf, cap, out_len);
 }
 
 int trib_wire_ack_decode(const uint8_t *data, size_t len, struct trib_wire_ack *out)
 {
-    struct trib_wire_body b;
-    struct trib_cbor_container c;
-    uint64_t key;
-
-    memset(out, 0, sizeof *out);
-    trib_wire_body_open(&b, data, len, TRIB_WIRE_ACK);
-    while (trib_wire_body_next(&b, &key)) {
-        if (key == 1) {
-            c = trib_cbor_get_array(&b.r);
-            while (trib_cbor_next(&b.r, &c) && room(&b.r, out->acked_count, TRIB_WIRE_STREAMS_MAX))
-                trib_wire_get_tuple(&b.r, 2, &out->acked[out->acked_count++]);
-        } else if (key == 2) {
-            c = trib_cbor_get_array(&b.r);
-            while (trib_cbor_next(&b.r, &c) && room(&b.r, out->rejected_count, TRIB_WIRE_REJECTED_MAX))
-                trib_wire_get_tuple(&b.r, 3, &out->rejected[out->rejected_count++]);
-        } else if (key == 3) {
-            out->rejected_more = trib_cbor_get_uint(&b.r);
-        } else if (key == 4) {
-            trib_wire_get_tuple(&b.r, 2, &out->credit);
-        } else {
-            trib_cbor_skip(&b.r);
-        }
-    }
-    return trib_wire_body_close(&b, KEY(1) | KEY(4));
+    return decode(&ack, data, len, out);
 }
 
-/* --- NACK, CREDIT --- */
+/* Two uints: a NACK's stream and expected seq, a CREDIT's events and bytes. */
+static const struct field two_fields[] = {{0, UINT, 0, 8, 0}, {sizeof(uint64_t), UINT, 0, 8, 0}};
+static const struct message nack = {two_fields,      TRIB_WIRE_NACK, 2, sizeof(struct trib_wire_nack),
+                                    KEY(1) | KEY(2), KEY(1) | KEY(2)};
+static const struct message credit = {two_fields,      TRIB_WIRE_CREDIT, 2, sizeof(struct trib_wire_credit),
+                                      KEY(1) | KEY(2), KEY(1) | KEY(2)};
 
 int trib_wire_nack_encode(const struct trib_wire_nack *m, uint8_t *buf, size_t cap, size_t *out_len)
 {
-    struct trib_cbor_writer w;
-
-    begin(&w, buf, cap, TRIB_WIRE_NACK, 2);
-    pair_uint(&w, 1, m->stream);
-    pair_uint(&w, 2, m->expected);
-    return end(&w, out_len);
-}
-
-/* A message of two required unsigned integers, keys 1 and 2. */
-static int decode_two(const uint8_t *data, size_t len, uint64_t type, uint64_t *out_first,
-                      uint64_t *out_second)
-{
-    struct trib_wire_body b;
-    uint64_t key;
-
-    trib_wire_body_open(&b, data, len, type);
-    while (trib_wire_body_next(&b, &key)) {
-        if (key == 1)
-            *out_first = trib_cbor_get_uint(&b.r);
-        else if (key == 2)
-            *out_second = trib_cbor_get_uint(&b.r);
-        else
-            trib_cbor_skip(&b.r);
-    }
-    return trib_wire_body_close(&b, KEY(1) | KEY(2));
+    return encode(&nack, m, buf, cap, out_len);
 }
 
 int trib_wire_nack_decode(const uint8_t *data, size_t len, struct trib_wire_nack *out)
 {
-    memset(out, 0, sizeof *out);
-    return decode_two(data, len, TRIB_WIRE_NACK, &out->stream, &out->expected);
+    return decode(&nack, data, len, out);
 }
 
 int trib_wire_credit_encode(const struct trib_wire_credit *m, uint8_t *buf, size_t cap, size_t *out_len)
 {
-    struct trib_cbor_writer w;
-
-    begin(&w, buf, cap, TRIB_WIRE_CREDIT, 2);
-    pair_uint(&w, 1, m->events);
-    pair_uint(&w, 2, m->bytes);
-    return end(&w, out_len);
+    return encode(&credit, m, buf, cap, out_len);
 }
 
 int trib_wire_credit_decode(const uint8_t *data, size_t len, struct trib_wire_credit *out)
 {
-    memset(out, 0, sizeof *out);
-    return decode_two(data, len, TRIB_WIRE_CREDIT, &out->events, &out->bytes);
+    return decode(&credit, data, len, out);
 }
 
-/* --- BYE, CONFIG --- */
+LIST_OF(bye, alternate_count, alternates, TRIB_WIRE_ALTERNATES_MAX);
+static const struct field bye_fields[] = {
+    {AT(bye, reason), UINT, 0, 8, 0},
+    {AT(bye, retry_after_ms), UINT, 0, 8, 0},
+    {AT(bye, alternates), TEXT, 0, sizeof(struct trib_text), TRIB_WIRE_ALTERNATES_MAX},
+    {AT(bye, text), TEXT, 0, sizeof(struct trib_text), 0},
+};
+static const struct message bye = {bye_fields, TRIB_WIRE_BYE, 4, sizeof(struct trib_wire_bye),
+                                   KEY(1),     KEY(1)};
 
 int trib_wire_bye_encode(const struct trib_wire_bye *m, uint8_t *buf, size_t cap, size_t *out_len)
 {
-    struct trib_cbor_writer w;
-
-    if (m->alternate_count > TRIB_WIRE_ALTERNATES_MAX)
-        return TRIB_EINVAL;
-    begin(&w, buf, cap, TRIB_WIRE_BYE,
-          1 + (m->retry_after_ms > 0) + (m->alternate_count > 0) + (m->text.len > 0));
-    pair_uint(&w, 1, m->reason);
-    if (m->retry_after_ms > 0)
-        pair_uint(&w, 2, m->retry_after_ms);
-    if (m->alternate_count > 0) {
-        trib_cbor_put_uint(&w, 3);
-        trib_cbor_put_array(&w, m->alternate_count);
-        for (size_t i = 0; i < m->alternate_count; i++)
-            trib_cbor_put_text(&w, m->alternates[i].ptr, m->alternates[i].len);
-    }
-    if (m->text.len > 0)
-        pair_text(&w, 4, m->text);
-    return end(&w, out_len);
+    return encode(&bye, m, buf, cap, out_len);
 }
 
 int trib_wire_bye_decode(const uint8_t *data, size_t len, struct trib_wire_bye *out)
 {
-    struct trib_wire_body b;
-    struct trib_cbor_container c;
-    uint64_t key;
-
-    memset(out, 0, sizeof *out);
-    trib_wire_body_open(&b, data, len, TRIB_WIRE_BYE);
-    while (trib_wire_body_next(&b, &key)) {
-        if (key == 1) {
-            out->reason = trib_cbor_get_uint(&b.r);
-        } else if (key == 2) {
-            out->retry_after_ms = trib_cbor_get_uint(&b.r);
-        } else if (key == 3) {
-            c = trib_cbor_get_array(&b.r);
-            while (trib_cbor_next(&b.r, &c) && room(&b.r, out->alternate_count, TRIB_WIRE_ALTERNATES_MAX))
-                out->alternates[out->alternate_count++] = trib_wire_get_text(&b.r, SIZE_MAX);
-        } else if (key == 4) {
-            out->text = trib_wire_get_text(&b.r, SIZE_MAX);
-        } else {
-            trib_cbor_skip(&b.r);
-        }
-    }
-    return trib_wire_body_close(&b, KEY(1));
+    return decode(&bye, data, len, out);
 }
+
+/* --- CONFIG: its map is handed on as it is --- */
 
 int trib_wire_config_encode(const struct trib_wire_config *m, uint8_t *buf, size_t cap, size_t *out_len)
 {

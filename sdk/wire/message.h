@@ -114,11 +114,13 @@ struct trib_text {
     size_t len;
 };
 
+/* The structs of the messages stand as they are on the wire: message.c moves whole lists and tuples of uint64_t. */
+
 struct trib_wire_hello_stream {
     uint64_t stream;
+    uint64_t lane;
     uint64_t next_seq;  /* one beyond the newest durable event */
     uint64_t acked_seq; /* 0: none */
-    uint8_t lane;
 };
 
 struct trib_wire_hello {
@@ -139,7 +141,7 @@ struct trib_wire_hello {
 struct trib_wire_stream_state {
     uint64_t stream;
     uint64_t committed; /* 0: none */
-    uint32_t crc;       /* trib_wire_event_crc of the event `committed`; 0 where that seq was a drop */
+    uint64_t crc;       /* trib_wire_event_crc of the event `committed`; 0 where that seq was a drop */
 };
 
 struct trib_wire_credit {
@@ -152,9 +154,9 @@ struct trib_wire_welcome {
     uint64_t epoch;                                               /* key 2: journal epoch */
     struct trib_wire_stream_state streams[TRIB_WIRE_STREAMS_MAX]; /* key 3, for each stream of HELLO */
     size_t stream_count;
-    uint64_t utc_ms; /* key 4: [utc_ms, quality, uncertainty_ms] */
+    uint64_t utc_ms;      /* key 4: [utc_ms, quality, uncertainty_ms] */
+    uint64_t utc_quality; /* TRIB_TIME_NONE: no time given */
     uint64_t utc_uncertainty_ms;
-    uint8_t utc_quality;            /* TRIB_TIME_NONE: no time given */
     struct trib_wire_credit credit; /* key 5 */
     uint64_t max_message_bytes;     /* key 6 */
     uint64_t max_event_bytes;       /* key 7 */

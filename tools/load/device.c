@@ -197,8 +197,8 @@ static void check_crc(struct load_device *d, unsigned lane, const struct trib_wi
         trib_wire_event_crc(state->stream, e.seq, BOOT, e.mono_ms, e.ord, e.type, e.fields, e.fields_len);
     if (crc != state->crc)
         load_violation(d->run, LOAD_WRONG_CRC, d->name,
-                       "seq %" PRIu64 " of lane %u has CRC %08x, ours is %08x", state->committed, lane,
-                       state->crc, crc);
+                       "seq %" PRIu64 " of lane %u has CRC %08" PRIx64 ", ours is %08x", state->committed,
+                       lane, state->crc, crc);
 }
 
 static int welcome_stream(struct load_device *d, const struct trib_wire_stream_state *state,
