@@ -9,10 +9,13 @@
  */
 #include <time.h>
 
+#include "cut_states.h"
 #include "ring_world.h"
 
 #define ROW_CUTS 256
 #define NEXT_BYTES 64u /* that are cut behind a recovery */
+#define RECHECK_ONE_IN 64u
+#define LOOSE_RUN 16u /* bytes of a call that share what loose bits read as before it */
 
 static const struct geometry geometries[] = {
     {512, 4, 1, false},  {320, 8, 1, false},     {512, 5, 4, false},    {512, 5, 8, false},
@@ -34,12 +37,14 @@ static struct {
 } options = {0, 20, -1, -1, 1, 1, 1, 0, TORN_SOUND, false};
 
 static struct {
-    uint64_t cuts[4]; /* by depth */
+    uint64_t cuts[4];   /* by depth */
+    uint64_t distinct;  /* states behind those cuts; the others were the same to the bit */
+    uint64_t rechecked; /* of those others */
     uint64_t row_cuts, rows, new_streams, brinks, full;
 } count;
 
 static struct world *world;
-static struct world *saved[TORN_LEVELS];
+static struct world *saved[TORN_LEVELS]; /* by the lanes' level */
 static struct torn_storage lanes[2];
 static uint64_t chance_state; /* of what is tried, apart from the storage's own */
 static char where[200];
@@ -61,23 +66,30 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void push(unsigned level)
+/* Numbers that neither has used are zeros in both. */
+static void copy_world(struct world *to, const struct world *from)
 {
-    memcpy(saved[level], world, sizeof *world);
+    uint32_t used = to->next_number > from->next_number ? to->next_number : from->next_number;
+    memcpy(to, from, offsetof(struct world, promised) + used);
+}
+
+static void push(void)
+{
+    copy_world(saved[lanes[0].level], world);
     torn_push(&lanes[0]);
     torn_push(&lanes[1]);
 }
 
-static void restore(unsigned level)
+static void restore(void)
 {
-    memcpy(world, saved[level], sizeof *world);
+    copy_world(world, saved[lanes[0].level - 1]);
     torn_restore(&lanes[0]);
     torn_restore(&lanes[1]);
 }
 
-static void pop(unsigned level)
+static void pop(void)
 {
-    restore(level);
+    restore();
     torn_pop(&lanes[0]);
     torn_pop(&lanes[1]);
 }
@@ -98,20 +110,59 @@ static int work(int number)
     return rc;
 }
 
-/* While the gateway is away the vital lane fills up, and says so. */
+/* While the gateway is away the vital lane fills up, and says so: all but the spare sector hold what it must keep. */
 static bool fine(int rc)
 {
     count.full += rc == TRIB_EFULL;
-    return rc == 0 || (rc == TRIB_EFULL && world->geometry.overflow);
+    return rc == 0 || (rc == TRIB_EFULL &&
+                       (world->geometry.overflow ||
+                        trib_ring_free_count(&world->device.client.lanes[TRIB_LANE_VITAL].ring) < 2));
 }
 
-static void recover_and_judge(void)
+static void recover_and_judge(struct outcome *out)
 {
-    uint64_t streams = world->gateway.stream_count, brinks = world->power.brinks;
-    assert_true(fine(world_recover(world)));
+    uint64_t streams = world->gateway.stream_count, brinks = world->power.brinks, full = count.full;
+    int rc = world_recover(world);
+    assert_true(fine(rc));
     world_deliver(world);
-    count.new_streams += world->gateway.stream_count - streams;
-    count.brinks += world->power.brinks - brinks;
+    if (rc == TRIB_EFULL && !world->geometry.overflow) { /* acks have made room */
+        assert_int_equal(world_record(world), 0);
+        assert_int_equal(world_flush(world), 0);
+        world_deliver(world);
+    }
+    out->new_streams = world->gateway.stream_count - streams;
+    out->brinks = world->power.brinks - brinks;
+    out->full = count.full - full;
+    out->after = world_hash(world);
+    count.full = full;
+}
+
+/*
+ * The cut state that `model` and the cells make: judged, if none like it was since the step began. Of the others one in
+ * some is judged again, and all must come out as it did: so that it shows if the hash leaves out what matters.
+ */
+static void judge_cut(const struct torn_hash *model)
+{
+    static uint64_t known;
+    struct torn_hash hash = *model;
+    struct outcome once, *out = &once;
+    bool new = true;
+    if (!torn_loose(&lanes[0]) && !torn_loose(&lanes[1])) {
+        torn_hash_cells(&lanes[0], &hash);
+        torn_hash_cells(&lanes[1], &hash);
+        out = cut_states_find(&hash, &new);
+    }
+    if (new) {
+        recover_and_judge(out);
+        count.distinct++;
+    } else if (++known % RECHECK_ONE_IN == 0) {
+        recover_and_judge(&once);
+        assert_memory_equal(&once, out, sizeof once);
+        count.rechecked++;
+    }
+    count.new_streams += out->new_streams;
+    count.brinks += out->brinks;
+    count.full += out->full;
 }
 
 /* Long erases are cut at their boundaries, at those of pages, and anywhere now and then. */
@@ -124,11 +175,37 @@ static bool worth_it(uint64_t tick, uint64_t from, uint64_t to)
     return k < 300 || to - tick < 600 || k % 4096 < 2 || k % 4096 > 4094 || chance() % 256 == 0;
 }
 
-/* Cuts at each tick of the work that is wanted (one in `every`), and again in the recovery, `depth` cuts in a row. */
-static void explore(unsigned level, unsigned depth, int number, uint64_t every)
+/*
+ * Runs the work until the call in which tick k falls, and opens a level there: nothing is torn yet. False: it came to
+ * its end before, as bits that read differently may spare a recovery an erase.
+ */
+static bool run_up_to(uint64_t k, int number)
 {
-    push(level);
-    uint64_t from = world->power.ticks;
+    world->power.cut_at = k;
+    world->power.random = (chance() << 1) | 1;
+    world->power.defer = true;
+    (void)work(number);
+    world->power.defer = false;
+    bool cut = world->power.off;
+    if (!cut)
+        assert_true(lanes[0].shape == TORN_UNSTABLE || lanes[0].shape == TORN_DRIFTING);
+    world_power_on(world);
+    if (cut)
+        push();
+    return cut;
+}
+
+/*
+ * Cuts at each tick of the work that is wanted (one in `every`), and again in the recovery, `depth` cuts in a row. What
+ * the device did before a call, and what it does without power after it, is the same for each byte of the call: that is
+ * run once a call, or where bits are loose once in LOOSE_RUN bytes.
+ */
+static void explore(unsigned depth, unsigned cuts, int number, uint64_t every)
+{
+    bool loose = torn_loose(&lanes[0]) || torn_loose(&lanes[1]), open = false;
+    struct torn_hash model = {{0, 0}};
+    push();
+    uint64_t from = world->power.ticks, end = from;
     assert_true(fine(work(number)));
     uint64_t to = world->power.ticks;
     if (number < 0 && to > world->recovered_at + NEXT_BYTES)
@@ -136,24 +213,29 @@ static void explore(unsigned level, unsigned depth, int number, uint64_t every)
     for (uint64_t k = from; k < to && now() < deadline; k++) {
         if ((every > 1 && chance() % every != 0) || !worth_it(k, from, to))
             continue;
-        restore(level);
-        world->power.cut_at = k;
-        world->power.random = (chance() << 1) | 1;
-        if (level == 0)
-            snprintf(where, sizeof where, "step %d, tick %llu", number, (unsigned long long)(k - from));
-        (void)work(number);
-        if (!world->power.off) { /* bits that read differently may spare the recovery an erase */
-            assert_true(lanes[0].shape == TORN_UNSTABLE || lanes[0].shape == TORN_DRIFTING);
-            world_power_on(world);
-            continue;
+        if (open && k >= end)
+            pop();
+        restore();
+        if (!open || k >= end) {
+            open = run_up_to(k, number);
+            if (!open)
+                continue;
+            end = loose && k + LOOSE_RUN < world->power.call_end ? k + LOOSE_RUN : world->power.call_end;
+            model = world_hash(world);
         }
-        world_power_on(world);
+        world->power.random = (chance() << 1) | 1;
+        torn_tear(&lanes[0], k);
+        torn_tear(&lanes[1], k);
+        if (cuts == 0)
+            snprintf(where, sizeof where, "step %d, tick %llu", number, (unsigned long long)(k - from));
         if (depth > 1)
-            explore(level + 1, depth - 1, -1, options.every);
-        recover_and_judge();
-        count.cuts[level + 1]++;
+            explore(depth - 1, cuts + 1, -1, options.every);
+        judge_cut(&model);
+        count.cuts[cuts + 1]++;
     }
-    pop(level);
+    if (open)
+        pop();
+    pop();
 }
 
 /* Up to so many bytes before the end of the routine lane's sector. */
@@ -186,7 +268,9 @@ static void cut_everywhere(struct geometry geometry, enum torn_shape shape, unsi
             fill_up(geometry.sector_bytes / 2 + 200);
         if (number == 12 && geometry.sector_bytes >= 4096)
             fill_up(600);
-        explore(0, depth, (int)number, every);
+        cut_states_clear();
+        world->old_events = world->gateway.event_count;
+        explore(depth, 0, (int)number, every);
         assert_true(fine(world_step(world, number)));
     }
     assert_true(world->device.client.lanes[TRIB_LANE_ROUTINE].ring.sector_seq > 1);
@@ -314,6 +398,32 @@ static void parse(int argc, char **argv)
     }
 }
 
+static void say(void)
+{
+    const struct {
+        const char *key, *text;
+        uint64_t value;
+    } lines[] = {
+        {"seed", "seed", options.seed},
+        {"cuts", "first cuts", count.cuts[1]},
+        {"second", "second cuts", count.cuts[2]},
+        {"third", "third cuts", count.cuts[3]},
+        {"distinct", "distinct states behind them", count.distinct},
+        {"rechecked", "of the others tried again", count.rechecked},
+        {"in_rows", "cuts in rows", count.row_cuts},
+        {"rows", "rows", count.rows},
+        {"new_streams", "new streams", count.new_streams},
+        {"on_the_brink", "programs on the brink", count.brinks},
+        {"full", "times full", count.full},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (options.json)
+            printf("%s\"%s\": %llu", i == 0 ? "{" : ", ", lines[i].key, (unsigned long long)lines[i].value);
+        else
+            printf("%s%s %llu", i == 0 ? "" : ", ", lines[i].text, (unsigned long long)lines[i].value);
+    printf(options.json ? "}\n" : "\n");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -327,17 +437,7 @@ int main(int argc, char **argv)
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (failed)
         fprintf(stderr, "failed with --seed %llu at %s\n", (unsigned long long)options.seed, where);
-    const char *line =
-        options.json
-            ? "{\"seed\": %llu, \"cuts\": %llu, \"second\": %llu, \"third\": %llu, \"in_rows\": %llu, "
-              "\"rows\": %llu, \"new_streams\": %llu, \"on_the_brink\": %llu, \"full\": %llu}\n"
-            : "seed %llu: %llu cuts, %llu second, %llu third, %llu in %llu rows; %llu new streams, "
-              "%llu programs on the brink, %llu times full\n";
-    printf(line, (unsigned long long)options.seed, (unsigned long long)count.cuts[1],
-           (unsigned long long)count.cuts[2], (unsigned long long)count.cuts[3],
-           (unsigned long long)count.row_cuts, (unsigned long long)count.rows,
-           (unsigned long long)count.new_streams, (unsigned long long)count.brinks,
-           (unsigned long long)count.full);
+    say();
     for (unsigned i = 0; i < TORN_LEVELS; i++)
         free(saved[i]);
     free(world);

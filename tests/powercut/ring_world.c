@@ -134,6 +134,9 @@ int world_step(struct world *w, unsigned number)
 int world_boot(struct world *w)
 {
     memset(&w->device.client, 0xA5, sizeof w->device.client);
+    memset(w->device.staging, 0xA5, sizeof w->device.staging);
+    memset(w->device.transmit, 0xA5, sizeof w->device.transmit);
+    memset(w->device.receive, 0xA5, sizeof w->device.receive);
     memset(&w->session, 0, sizeof w->session);
     w->session_doubt += w->session_pending + 1; /* and the end that a boot makes up */
     w->session_pending = 0;
@@ -162,6 +165,29 @@ void world_power_on(struct world *w)
 {
     w->power.off = false;
     w->power.cut_at = UINT64_MAX;
+}
+
+struct torn_hash world_hash(const struct world *w)
+{
+    const struct fake_gateway *g = &w->gateway;
+    const uint64_t values[] = {w->device.now_ms, w->device.random, w->next_number,
+                               w->refused,       w->fill_bytes,    w->session_pending,
+                               w->session_doubt, g->stream_count,  g->event_count};
+    struct torn_hash hash = {{0, 0}};
+    torn_hash_add(&hash, values, sizeof values);
+    torn_hash_add(&hash, w->promised, w->next_number);
+    torn_hash_add(&hash, g->dropped, sizeof g->dropped);
+    for (size_t i = 0; i < g->stream_count; i++) {
+        const uint64_t stream[] = {g->streams[i].id, g->streams[i].committed, g->streams[i].crc};
+        torn_hash_add(&hash, stream, sizeof stream);
+    }
+    for (size_t i = w->old_events; i < g->event_count; i++) {
+        const struct fake_event *e = &g->events[i];
+        const uint64_t event[] = {e->stream, e->seq, e->crc, e->session, e->lane};
+        torn_hash_add(&hash, event, sizeof event);
+        torn_hash_add(&hash, e->content, sizeof e->content);
+    }
+    return hash;
 }
 
 /* The number of an event that world_record made, or UINT32_MAX. */

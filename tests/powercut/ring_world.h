@@ -29,6 +29,7 @@ struct world {
     uint32_t session_pending; /* its events that were not yet reported durable */
     uint32_t
         session_doubt; /* those of them whose power went: they may be there, or not, or declared damaged */
+    size_t old_events; /* that the gateway took before the present step */
     uint8_t promised[NUMBERS_MAX];
 };
 
@@ -45,5 +46,7 @@ int world_recover(struct world *w);
 /* The gateway takes all there is, and the model judges. */
 void world_deliver(struct world *w);
 void world_power_on(struct world *w);
+/* Of the model, and of what is left of the device, without power. Not of storage, and not of old_events. */
+struct torn_hash world_hash(const struct world *w);
 
 #endif

@@ -7,12 +7,14 @@
 #define TESTS_TORN_STORAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tributary/port.h"
 
-#define TORN_LEVELS 4
-#define TORN_OPS_MAX 512
+#define TORN_LEVELS 8
+#define TORN_OPS_MAX 2048
+#define TORN_PROGRAM_MAX 256 /* bytes in one call */
 
 enum torn_shape {
     TORN_PREFIX, /* all before the cut is there, nothing behind it */
@@ -31,6 +33,11 @@ enum torn_mutant {
     TORN_HEADER_LATE,  /* a sector's header is programmed after its first record */
 };
 
+/* 128 bits, so that two states that differ are not taken for one. */
+struct torn_hash {
+    uint64_t half[2];
+};
+
 /* One supply for all lanes. A tick is a byte programmed or erased, or a sync. */
 struct torn_power {
     uint64_t ticks, cut_at; /* UINT64_MAX: never */
@@ -40,6 +47,8 @@ struct torn_power {
     uint64_t twice; /* programs of a unit that was programmed */
     uint64_t early; /* programs in a sector whose erase was not synced */
     bool off;
+    bool defer;        /* a cut only takes the power; torn_tear says later how far the call came */
+    uint64_t call_end; /* tick behind the call that was cut: the same run serves all cuts before it */
 };
 
 struct torn_op {
@@ -48,21 +57,39 @@ struct torn_op {
     uint32_t data; /* offset in the lane's arena */
 };
 
+enum torn_call { TORN_NO_CALL, TORN_PROGRAM, TORN_ERASE, TORN_SYNC };
+
+/* The call that the power left. */
+struct torn_cut {
+    enum torn_call call;
+    uint32_t address, length;
+    uint8_t data[TORN_PROGRAM_MAX];
+};
+
+/* What is in flight, beside the cells. */
+struct torn_flight {
+    uint32_t op_from, op_count, arena_used; /* since the last sync */
+    struct torn_cut cut;
+    uint32_t late_address, late_length; /* for the mutants; length 0: none */
+    uint8_t late[TORN_PROGRAM_MAX];
+};
+
 struct torn_storage {
     struct torn_power *power;
     struct torn_storage *other; /* loses its unsynced writes at the same moment */
     enum torn_shape shape;
     enum torn_mutant mutant;
     uint32_t sector_bytes, sector_count, unit;
-    uint8_t *cells; /* per sector: bytes, synced bytes, unstable bits, state of units */
+    uint32_t stride;          /* bytes of a sector's cells */
+    uint8_t *cells;           /* per sector: bytes, synced bytes, unstable bits, state of units */
+    struct torn_hash *hashes; /* of sectors; what is known of them is in `hashed` */
+    bool *hashed;
     uint8_t *saved[TORN_LEVELS];
     bool *dirty[TORN_LEVELS];
     unsigned level;
-    struct torn_op ops[TORN_OPS_MAX]; /* since the last sync */
-    uint32_t op_count, arena_used;
+    struct torn_flight flight, saved_flight[TORN_LEVELS];
+    struct torn_op ops[TORN_OPS_MAX];
     uint8_t *arena;
-    uint32_t late_address, late_length; /* for the mutants; length 0: none */
-    uint8_t late[256];
     uint32_t erases;
 };
 
@@ -72,7 +99,15 @@ void torn_init(struct torn_storage *t, struct torn_power *power, uint32_t sector
                uint32_t unit);
 void torn_free(struct torn_storage *t);
 struct trib_storage torn_port(struct torn_storage *t);
-/* Opens a level above the present state; nothing may be unsynced. */
+/* Ends a deferred cut: `tick` is when the power went. Only the lane whose call was cut does anything, for both. */
+void torn_tear(struct torn_storage *t, uint64_t tick);
+/* Whether any bit may read differently next time: else a run from here has one outcome. */
+bool torn_loose(const struct torn_storage *t);
+/* Takes length bytes in; begin with zeros. */
+void torn_hash_add(struct torn_hash *hash, const void *data, size_t length);
+/* Takes in the cells. Not what is unsynced, in flight or loose: nothing of that may be there. */
+void torn_hash_cells(struct torn_storage *t, struct torn_hash *hash);
+/* Opens a level above the present state. */
 void torn_push(struct torn_storage *t);
 /* Back to the state at the last push; the level stays open. */
 void torn_restore(struct torn_storage *t);
