@@ -185,8 +185,9 @@ static int decode(const struct message *m, const uint8_t *data, size_t len, void
     memset(out, 0, m->bytes);
     trib_wire_body_open(&b, data, len, m->type);
     while (trib_wire_body_next(&b, &key)) {
-        const struct field *f = &m->fields[key - 1];
-        if (key == 0 || key > m->count)
+        bool known = key - 1 < m->count; /* of key 0, which nobody has, there is no less */
+        const struct field *f = &m->fields[known ? key - 1 : 0];
+        if (!known)
             trib_cbor_skip(&b.r);
         else if (f->list > 0)
             get_list(&b.r, f, (uint8_t *)out + f->at);

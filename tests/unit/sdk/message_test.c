@@ -275,7 +275,12 @@ static void test_unknown_keys_are_ignored(void **state)
                   "8205a401010202"
                   "613100"
                   "20fb3ff199999999999a",
-                  0);                                    /* "1" and -1 */
+                  0); /* "1" and -1 */
+    /* 0, and keys that no table reaches: under UBSan also not by the arithmetic of a pointer */
+    assert_decode(decode_nack,
+                  "8205a501010202000a1bffffffffffffffff0a1b2000000000000000"
+                  "0a",
+                  0);
     assert_decode(decode_nack, "9f05bf01010202ffff", 0); /* indefinite lengths */
     assert_decode(decode_nack, "8305a20101020200", 0);   /* a third element */
     /* an ACK position with a third element: [[1, 5, "later"]] */
