@@ -135,7 +135,6 @@ static int begin_streams(struct trib_client *client, const struct trib_ring_foun
 int trib_init(struct trib_client *client, const struct trib_config *config)
 {
     struct trib_ring_found found[TRIB_LANE_COUNT];
-    struct trib_uplink_source source;
     uint8_t random[8];
     const char *wrong = what_is_wrong(config);
     memset(client, 0, sizeof *client);
@@ -171,8 +170,7 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
         trib_client_budget(client); /* without consent they stay open */
     trib_client_recheck_later(client, RECHECK_BOOT_MS);
     trib_client_tell_time(client);
-    trib_client_source(client, &source);
-    trib_uplink_init(&client->uplink, config, &source);
+    trib_uplink_init(&client->uplink, config, &trib_client_source, client);
     return 0;
 }
 

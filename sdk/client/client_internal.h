@@ -117,7 +117,8 @@ uint32_t trib_client_linger_ms(const struct trib_client *client);
 
 /* The lane sent something, or (progress) heard of what it sent: keeps unacked_since_ms true. */
 void trib_client_watch_acks(struct trib_client *client, unsigned lane, bool progress);
-void trib_client_source(struct trib_client *client, struct trib_uplink_source *out);
+/* Its context is the client. */
+extern const struct trib_uplink_source trib_client_source;
 int trib_client_batch(void *context, uint8_t *buffer, size_t cap, uint64_t max_events, size_t *out_len,
                       uint64_t *out_events);
 /* What WELCOME found to be rolled back moves to a new stream; in a poll of its own, for the stack's sake. */

@@ -180,14 +180,12 @@ static void config(void *context, const struct trib_wire_config *config)
         trib_client_configure(client, config);
 }
 
-void trib_client_source(struct trib_client *client, struct trib_uplink_source *out)
-{
-    out->context = client;
-    out->hello = hello;
-    out->welcome = welcome;
-    out->batch = trib_client_batch;
-    out->ack = ack;
-    out->unacked_since_ms = unacked_since_ms;
-    out->nack = nack;
-    out->config = config;
-}
+const struct trib_uplink_source trib_client_source = {
+    .hello = hello,
+    .welcome = welcome,
+    .batch = trib_client_batch,
+    .ack = ack,
+    .unacked_since_ms = unacked_since_ms,
+    .nack = nack,
+    .config = config,
+};

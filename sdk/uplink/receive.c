@@ -32,7 +32,7 @@ static int take_welcome(struct trib_uplink *u, const uint8_t *data, size_t len)
     u->used = (struct trib_wire_credit){0};
     u->awaiting_ack = false;
     u->nacks = 0;
-    error = u->source.welcome(u->source.context, &welcome);
+    error = u->source->welcome(u->context, &welcome);
     if (error != 0)
         return error;
     u->phase = TRIB_UPLINK_STREAM;
@@ -51,7 +51,7 @@ static int take_ack(struct trib_uplink *u, const uint8_t *data, size_t len)
     u->awaiting_ack = false;
     u->nacks = 0;
     take_credit(u, &ack.credit);
-    u->source.ack(u->source.context, &ack);
+    u->source->ack(u->context, &ack);
     return 0;
 }
 
@@ -63,7 +63,7 @@ static int take_nack(struct trib_uplink *u, const uint8_t *data, size_t len)
         return error;
     if (++u->nacks >= NACKS_MAX)
         return TRIB_EPROTOCOL; /* both ends insist: pause instead of turning in a circle at full speed */
-    u->source.nack(u->source.context, &nack);
+    u->source->nack(u->context, &nack);
     return 0;
 }
 
@@ -81,7 +81,7 @@ static int take_config(struct trib_uplink *u, const uint8_t *data, size_t len)
     struct trib_wire_config config;
     int error = trib_wire_config_decode(data, len, &config);
     if (error == 0)
-        u->source.config(u->source.context, &config);
+        u->source->config(u->context, &config);
     return error;
 }
 

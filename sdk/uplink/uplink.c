@@ -177,7 +177,7 @@ TRIB_OWN_FRAME static int begin_hello(struct trib_uplink *u)
     struct trib_wire_hello hello;
     size_t len, room = payload_room(u);
     memset(&hello, 0, sizeof hello);
-    u->source.hello(u->source.context, &hello);
+    u->source->hello(u->context, &hello);
     if (room > TRIB_WIRE_HELLO_BYTES_MAX)
         room = TRIB_WIRE_HELLO_BYTES_MAX;
     int error = trib_wire_hello_encode(&hello, payload(u), room, &len);
@@ -305,7 +305,7 @@ static int send_batch(struct trib_uplink *u, bool *out_sent)
     *out_sent = false;
     if (room == 0)
         return 0;
-    int error = u->source.batch(u->source.context, payload(u), room, max_events, &len, &events);
+    int error = u->source->batch(u->context, payload(u), room, max_events, &len, &events);
     if (error != 0 || len == 0)
         return error;
     if (len > room || events > max_events)
@@ -340,7 +340,7 @@ static int send_batches(struct trib_uplink *u, bool *out_more)
  * other ACKs show that it lives, not that it ever got that batch. */
 static uint64_t patience_limit(const struct trib_uplink *u)
 {
-    uint64_t since = u->source.unacked_since_ms(u->source.context);
+    uint64_t since = u->source->unacked_since_ms(u->context);
     if (since > u->heard_ms)
         since = u->heard_ms;
     return since + (uint64_t)u->keepalive_ms * 5 / 2;
@@ -394,11 +394,12 @@ static uint32_t wait_until(uint64_t now_ms, uint64_t due_ms)
 }
 
 void trib_uplink_init(struct trib_uplink *u, const struct trib_config *config,
-                      const struct trib_uplink_source *source)
+                      const struct trib_uplink_source *source, void *context)
 {
     memset(u, 0, sizeof *u);
     u->config = config;
-    u->source = *source;
+    u->source = source;
+    u->context = context;
     u->phase = TRIB_UPLINK_IDLE;
     u->keepalive_ms = TRIB_UPLINK_KEEPALIVE_MS;
 }

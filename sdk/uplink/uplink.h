@@ -18,9 +18,8 @@
 extern "C" {
 #endif
 
-/* What the client gives its uplink. All calls come from trib_uplink_poll. */
+/* What the client gives its uplink. All calls come from trib_uplink_poll, with the context of trib_uplink_init. */
 struct trib_uplink_source {
-    void *context;
     /* Fills in all of HELLO. */
     void (*hello)(void *context, struct trib_wire_hello *out_hello);
     /* WELCOME arrived: compare, roll back, set the sending position to committed + 1. 0, or an error that
@@ -51,9 +50,10 @@ enum trib_uplink_phase {
 
 struct trib_uplink; /* defined in tributary/uplink_state.h, so that the caller owns it */
 
-/* Of config it uses host, port, path, token, net, entropy, log, transmit, receive and the backoffs; it is not copied. */
+/* Of config it uses host, port, path, token, net, entropy, log, transmit, receive and the backoffs; neither it nor source is
+ * copied. */
 void trib_uplink_init(struct trib_uplink *u, const struct trib_config *config,
-                      const struct trib_uplink_source *source);
+                      const struct trib_uplink_source *source, void *context);
 /* One bounded step. now_ms is the monotonic clock. *out_next_ms: when to call again at the latest.
  * Returns the error that ended a connection in this step, or 0. */
 int trib_uplink_poll(struct trib_uplink *u, uint64_t now_ms, uint32_t *out_next_ms);

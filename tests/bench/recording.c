@@ -121,13 +121,12 @@ static void exchange(struct traffic *t)
         struct trib_wire_ack ack;
         uint64_t events, counted;
         size_t len;
-        assert_int_equal(
-            device.source.batch(device.source.context, buffer, sizeof buffer, 1000, &len, &events), 0);
+        assert_int_equal(device.source.batch(&device.client, buffer, sizeof buffer, 1000, &len, &events), 0);
         if (len == 0)
             return;
         add_batch(t, buffer, len);
         fake_take_message(&gateway, buffer, len, &counted, &ack);
-        device.source.ack(device.source.context, &ack);
+        device.source.ack(&device.client, &ack);
     }
 }
 

@@ -84,9 +84,9 @@ static void test_remote_configuration(void **state)
     static const uint8_t map[] = {0xA2, TRIB_SETTING_RECORDING + 1, 0, TRIB_SETTING_SENDING + 1, 0};
     struct trib_wire_config config = {.version = 3, .map = map, .map_len = sizeof map};
     struct trib_wire_hello hello;
-    w->device.source.config(w->device.source.context, &config);
+    w->device.source.config(&w->device.client, &config);
     assert_int_equal(client->settings[TRIB_SETTING_RECORDING], !TRIB_HAS_REMOTE_CONFIG);
-    w->device.source.hello(w->device.source.context, &hello);
+    w->device.source.hello(&w->device.client, &hello);
     assert_int_equal(hello.config_version, TRIB_HAS_REMOTE_CONFIG ? 3 : 0);
     /* Another build left this in the journal. */
     client->settings[TRIB_SETTING_RECORDING] = 0;
@@ -95,7 +95,7 @@ static void test_remote_configuration(void **state)
     assert_int_equal(trib_flush(client, 0), 0);
     assert_int_equal(fake_device_boot(&w->device), 0);
     assert_int_equal(client->settings[TRIB_SETTING_RECORDING], !TRIB_HAS_REMOTE_CONFIG);
-    w->device.source.hello(w->device.source.context, &hello);
+    w->device.source.hello(&w->device.client, &hello);
     assert_int_equal(hello.config_version, TRIB_HAS_REMOTE_CONFIG ? 3 : 0);
 }
 

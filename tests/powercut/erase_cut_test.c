@@ -69,7 +69,7 @@ static void live(struct world *w)
     struct trib_wire_config config = {.version = 5, .map = settings, .map_len = sizeof settings};
     assert_int_equal(fake_device_boot(&w->device), 0);
     assert_int_equal(trib_set_consent(client, true), 0);
-    w->device.source.config(w->device.source.context, &config);
+    w->device.source.config(&w->device.client, &config);
     assert_int_equal(trib_erase(client), 0);
     assert_int_equal(trib_session_start(client, &session, &content), 0);
     for (unsigned i = 0; i < FAVOURITES; i++) {

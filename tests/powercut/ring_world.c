@@ -143,7 +143,7 @@ int world_boot(struct world *w)
     int rc = trib_init(&w->device.client, &w->device.config);
     assert_int_not_equal(rc, TRIB_EFULL); /* a full device boots all the same */
     if (rc == 0)
-        trib_client_source(&w->device.client, &w->device.source);
+        w->device.source = trib_client_source;
     return rc;
 }
 

@@ -125,7 +125,7 @@ static int recover(struct world *w)
     int rc = trib_init(&w->device.client, &w->device.config);
     if (rc < 0)
         return rc;
-    trib_client_source(&w->device.client, &w->device.source);
+    w->device.source = trib_client_source;
     w->device.now_ms += 1000;
     rc = favourite(w);
     return rc ? rc : trib_flush(&w->device.client, 0);

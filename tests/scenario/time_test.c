@@ -132,7 +132,7 @@ static void deliver(struct world *w)
         struct gw_event_reader reader;
         struct gw_event event;
         int rc;
-        assert_int_equal(d->source.batch(d->source.context, batch, sizeof batch, 1000, &len, &events), 0);
+        assert_int_equal(d->source.batch(&d->client, batch, sizeof batch, 1000, &len, &events), 0);
         if (len == 0)
             break;
         assert_int_equal(gw_entry_head_encode(&head, entry, sizeof entry, &at), 0);
@@ -142,7 +142,7 @@ static void deliver(struct world *w)
             judge(w, &event);
         assert_int_equal(rc, 0);
         fake_take_message(&w->gateway, batch, len, &counted, &ack);
-        d->source.ack(d->source.context, &ack);
+        d->source.ack(&d->client, &ack);
     }
     d->client.hurry = false;
 }
@@ -153,14 +153,14 @@ static void connect(struct world *w, bool keeps_time)
     struct trib_wire_hello hello;
     struct trib_wire_welcome welcome;
     struct fake_device *d = &w->device;
-    d->source.hello(d->source.context, &hello);
+    d->source.hello(&d->client, &hello);
     w->true_ms += random_below(3000);
     w->gateway.utc_ms =
         keeps_time ? TRUE_BEGIN_MS + w->true_ms + random_below(2 * UNCERTAINTY_MS + 1) - UNCERTAINTY_MS : 0;
     fake_answer(&w->gateway, &hello, &welcome);
     welcome.utc_uncertainty_ms = UNCERTAINTY_MS;
     w->true_ms += random_below(3000);
-    assert_int_equal(d->source.welcome(d->source.context, &welcome), 0);
+    assert_int_equal(d->source.welcome(&d->client, &welcome), 0);
     deliver(w);
 }
 
@@ -347,11 +347,11 @@ static void test_a_clock_that_goes_back_stands_still(void **state)
         if (i % 30 == 29) {
             struct trib_wire_hello hello;
             struct trib_wire_welcome welcome;
-            w->device.source.hello(w->device.source.context, &hello);
+            w->device.source.hello(&w->device.client, &hello);
             w->true_ms -= random_below(300);
             w->gateway.utc_ms = TRUE_BEGIN_MS;
             fake_answer(&w->gateway, &hello, &welcome);
-            assert_int_equal(w->device.source.welcome(w->device.source.context, &welcome), 0);
+            assert_int_equal(w->device.source.welcome(&w->device.client, &welcome), 0);
             for (unsigned a = 0; a < TRIB_ANCHORS; a++) /* no round trip of less than nothing */
                 assert_true(w->device.client.anchors[a].utc_ms < TRUE_BEGIN_MS + 1000);
             fake_sync(&w->gateway, &w->device);

@@ -158,7 +158,7 @@ static inline int fake_device_boot(struct fake_device *d)
     }
     int rc = trib_init(&d->client, &d->config);
     if (rc == 0)
-        trib_client_source(&d->client, &d->source);
+        d->source = trib_client_source;
     return rc;
 }
 
@@ -205,9 +205,9 @@ static inline int fake_welcome(struct fake_gateway *g, struct fake_device *d)
 {
     struct trib_wire_hello hello;
     struct trib_wire_welcome welcome;
-    d->source.hello(d->source.context, &hello);
+    d->source.hello(&d->client, &hello);
     fake_answer(g, &hello, &welcome);
-    return d->source.welcome(d->source.context, &welcome);
+    return d->source.welcome(&d->client, &welcome);
 }
 
 static inline void fake_take(struct fake_gateway *g, const struct trib_wire_batch_reader *b,
@@ -292,14 +292,14 @@ static inline int fake_try_batch(struct fake_gateway *g, struct fake_device *d, 
     struct trib_wire_ack message;
     size_t len;
     uint64_t events, counted;
-    int rc = d->source.batch(d->source.context, buffer, sizeof buffer, 1000, &len, &events);
+    int rc = d->source.batch(&d->client, buffer, sizeof buffer, 1000, &len, &events);
     if (rc < 0 || len == 0)
         return rc;
     assert_true(len <= sizeof buffer);
     fake_take_message(g, buffer, len, &counted, &message);
     assert_int_equal(counted, events);
     if (ack)
-        d->source.ack(d->source.context, &message);
+        d->source.ack(&d->client, &message);
     return 1;
 }
 

@@ -355,10 +355,10 @@ int main(int argc, char **argv)
         .backoff_min_ms = 100,
         .backoff_max_ms = 1000,
     };
-    const struct trib_uplink_source source = {&p,           source_hello, source_welcome,
-                                              source_batch, source_ack,   source_unacked_since_ms,
-                                              source_nack,  source_config};
-    trib_uplink_init(&uplink, &config, &source);
+    const struct trib_uplink_source source = {source_hello, source_welcome,          source_batch,
+                                              source_ack,   source_unacked_since_ms, source_nack,
+                                              source_config};
+    trib_uplink_init(&uplink, &config, &source, &p);
     if (error == 0)
         run(&p, &uplink, &tcp);
     else

@@ -14,8 +14,9 @@
 
 struct trib_uplink {
     const struct trib_config *config;
-    struct trib_uplink_source source;
-    union { /* by phase */
+    const struct trib_uplink_source *source;
+    void *context; /* the source's */
+    union {        /* by phase */
         struct trib_ws_response response;
         struct trib_ws_decoder decoder;
     } ws;

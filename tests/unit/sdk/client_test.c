@@ -165,8 +165,7 @@ static void test_a_lost_batch_is_sent_again(void **state)
     assert_int_equal(trib_flush(&w->device.client, 0), 0);
     assert_int_equal(fake_welcome(&w->gateway, &w->device), 0);
     w->device.client.hurry = true;
-    assert_int_equal(
-        w->device.source.batch(w->device.source.context, buffer, sizeof buffer, 4, &len, &events), 0);
+    assert_int_equal(w->device.source.batch(&w->device.client, buffer, sizeof buffer, 4, &len, &events), 0);
     assert_int_equal(events, 4); /* credit bounds it; this one never arrives */
     fake_sync(&w->gateway, &w->device);
     assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_CUSTOM), 10);
@@ -183,10 +182,9 @@ static void test_a_nack_rewinds(void **state)
         assert_int_equal(custom(w, i), 0);
     assert_int_equal(trib_flush(&w->device.client, 0), 0);
     w->device.client.hurry = true;
-    assert_int_equal(
-        w->device.source.batch(w->device.source.context, buffer, sizeof buffer, 5, &len, &events), 0);
+    assert_int_equal(w->device.source.batch(&w->device.client, buffer, sizeof buffer, 5, &len, &events), 0);
     struct trib_wire_nack nack = {.stream = w->device.client.lanes[1].ring.stream, .expected = 2};
-    w->device.source.nack(w->device.source.context, &nack);
+    w->device.source.nack(&w->device.client, &nack);
     while (fake_take_batch(&w->gateway, &w->device, true))
         ;
     assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_CUSTOM), 10);

@@ -51,7 +51,7 @@ static void configure(struct world *w, uint64_t version, unsigned key, uint64_t 
         trib_cbor_put_uint(&c, value);
     }
     struct trib_wire_config config = {.version = version, .map = map, .map_len = c.len};
-    w->device.source.config(w->device.source.context, &config);
+    w->device.source.config(&w->device.client, &config);
 }
 
 static void reboot(struct world *w)
@@ -120,7 +120,7 @@ static void test_what_a_later_gateway_sends_is_stepped_over(void **state)
                                   0x03, 0x19, 0x27, 0x10,       /* linger 10 s */
                                   0x00, 0xA0};
     struct trib_wire_config config = {.version = 3, .map = map, .map_len = sizeof map};
-    w->device.source.config(w->device.source.context, &config);
+    w->device.source.config(&w->device.client, &config);
     assert_int_equal(w->device.client.settings[TRIB_SETTING_LINGER_MS], 10000);
     assert_int_equal(w->device.client.settings[TRIB_SETTING_HEARTBEAT_MS], 0);
     assert_int_equal(w->device.client.config_version, 3);
@@ -173,11 +173,11 @@ static void test_sending_can_be_switched_off_and_is_asked_about_again(void **sta
     /* It connects, hears the same version, and sends nothing: */
     struct trib_wire_hello hello;
     struct trib_wire_welcome welcome;
-    w->device.source.hello(w->device.source.context, &hello);
+    w->device.source.hello(&w->device.client, &hello);
     assert_int_equal(hello.config_version, 2);
     fake_answer(&w->gateway, &hello, &welcome);
     welcome.config_version = 2;
-    assert_int_equal(w->device.source.welcome(w->device.source.context, &welcome), 0);
+    assert_int_equal(w->device.source.welcome(&w->device.client, &welcome), 0);
     assert_false(fake_take_batch(&w->gateway, &w->device, true));
     assert_int_equal(seconds_to_connect(w, 10000), HOUR_MS / 1000);
     assert_int_equal(note(w), 0); /* recording goes on */
@@ -236,10 +236,10 @@ static unsigned batches_until_the_last_favourite(struct world *w, uint32_t share
         size_t len;
         uint64_t events, counted;
         assert_int_equal(
-            w->device.source.batch(w->device.source.context, buffer, sizeof buffer, 1000, &len, &events), 0);
+            w->device.source.batch(&w->device.client, buffer, sizeof buffer, 1000, &len, &events), 0);
         assert_true(len > 0);
         fake_take_message(&w->gateway, buffer, len, &counted, &ack);
-        w->device.source.ack(w->device.source.context, &ack);
+        w->device.source.ack(&w->device.client, &ack);
         batches++;
     }
     fake_sync(&w->gateway, &w->device);

@@ -451,14 +451,14 @@ static void test_small_buffers_work(void **state)
     (void)state;
     w->config.transmit_bytes = 1024;
     w->config.receive_bytes = 1024;
-    trib_uplink_init(&w->uplink, &w->config, &world_source);
+    trib_uplink_init(&w->uplink, &w->config, &world_source, NULL);
     w->head = 300;
     w->events_a_batch = 1000;
     run_ms(10000);
     assert_int_equal(w->acked, 300);
     for (size_t bytes = 0; bytes < 400; bytes++) { /* too small for its work: an error, never an overrun */
         w->config.transmit_bytes = bytes;
-        trib_uplink_init(&w->uplink, &w->config, &world_source);
+        trib_uplink_init(&w->uplink, &w->config, &world_source, NULL);
         (void)run_until_offline(100);
         w->now_ms += 100000;
     }

@@ -450,9 +450,9 @@ static inline void source_config(void *context, const struct trib_wire_config *c
 
 /* --- driving --- */
 
-static const struct trib_uplink_source world_source = {NULL,         source_hello, source_welcome,
-                                                       source_batch, source_ack,   source_unacked_since_ms,
-                                                       source_nack,  source_config};
+static const struct trib_uplink_source world_source = {source_hello, source_welcome,          source_batch,
+                                                       source_ack,   source_unacked_since_ms, source_nack,
+                                                       source_config};
 
 static inline int setup(void **state)
 {
@@ -484,7 +484,7 @@ static inline int setup(void **state)
         .backoff_min_ms = 1000,
         .backoff_max_ms = 60000,
     };
-    trib_uplink_init(&w->uplink, &w->config, &world_source);
+    trib_uplink_init(&w->uplink, &w->config, &world_source, NULL);
     return 0;
 }
 
