@@ -260,8 +260,8 @@ static bool lingers(const struct batch *b)
     uint32_t linger = trib_client_linger_ms(client);
     if (b->have[TRIB_LANE_VITAL] || client->hurry)
         return false;
-    return lane->ring.durable_pos - lane->send_pos < COMPANY_COUNT &&
-           trib_client_now(client) - client->unsent_at_ms < linger;
+    return lane->ring.durable_pos - lane->send_pos < COMPANY_COUNT && client->unsent &&
+           trib_client_left(client->unsent_at_ms, linger, trib_client_now(client)) > 0;
 }
 
 /* While both lanes wait, the vital one may get batches of its own; the rest is in the order of record(). */
@@ -301,11 +301,11 @@ TRIB_OWN_FRAME static int build(struct trib_client *client, uint8_t *buffer, siz
     rc = trib_wire_batch_close(&b.w, out_len);
     if (rc == 0) {
         *out_events = b.events;
-        client->sent += b.events;
+        client->sent += (uint32_t)b.events;
         for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
             trib_client_watch_acks(client, lane, false);
         if (!trib_lane_pending(&client->lanes[TRIB_LANE_ROUTINE]))
-            client->unsent_at_ms = UINT64_MAX;
+            client->unsent = false;
     }
     return rc;
 }

@@ -147,9 +147,8 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     client->discontinuities = discontinuities(client);
     client->staging.buffer = config->staging;
     client->staging.capacity = (uint32_t)config->staging_bytes;
-    client->unsent_at_ms = UINT64_MAX;
     trib_client_settings_default(client);
-    client->ack_saved_ms = trib_client_now(client);
+    client->ack_saved_ms = (uint32_t)client->boot_began_ms;
     if (config->entropy.fill(config->entropy.context, random, sizeof random) < 0)
         return TRIB_EIO;
     /* The upper half stays below 2^63, so that seed + ref never comes to 0. */
@@ -202,10 +201,11 @@ static void tell_state(struct trib_client *client, int error)
         callbacks->state(callbacks->context, state, error);
 }
 
-static uint32_t left(uint64_t since_ms, uint32_t span_ms, uint64_t now_ms)
+uint32_t trib_client_left(uint32_t since_ms, uint32_t span_ms, uint64_t now_ms)
 {
-    uint64_t gone = now_ms > since_ms ? now_ms - since_ms : 0;
-    return gone < span_ms ? span_ms - (uint32_t)gone : 0;
+    uint32_t gone = (uint32_t)now_ms - since_ms;
+    gone = gone > INT32_MAX ? 0 : gone;
+    return gone < span_ms ? span_ms - gone : 0;
 }
 
 /* Journals if something is due; else *in_out_next_ms says when. */
@@ -222,7 +222,7 @@ static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_ne
     trib_client_lock(client);
     bool staged = client->staging.head > 0;
     bool due = client->staging.vital_cost > 0 || client->staging.head > client->staging.capacity / 2;
-    uint32_t wait = left(client->staged_at_ms, window, now);
+    uint32_t wait = trib_client_left(client->staged_at_ms, window, now);
     trib_client_unlock(client);
     if (client->state_due || due || (staged && wait == 0) || client->retry_drain)
         rc = trib_client_drain(client);
@@ -231,10 +231,10 @@ static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_ne
     client->retry_drain = rc < 0;
     bool erase = trib_ring_wants_erase(&client->lanes[TRIB_LANE_VITAL].ring) ||
                  trib_ring_wants_erase(&client->lanes[TRIB_LANE_ROUTINE].ring);
-    if (erase || left(client->ack_saved_ms, ACK_SAVE_MS, now) == 0) {
+    if (erase || trib_client_left(client->ack_saved_ms, ACK_SAVE_MS, now) == 0) {
         int saved = trib_client_save_acks(client);
         rc = rc ? rc : saved;
-        client->ack_saved_ms = now;
+        client->ack_saved_ms = (uint32_t)now;
     }
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
         int ahead = trib_ring_erase_ahead(&client->lanes[lane].ring);
@@ -247,9 +247,10 @@ static void note_pending(struct trib_client *client, uint64_t now, uint32_t *in_
 {
     uint32_t linger = trib_client_linger_ms(client);
     if (trib_lane_pending(&client->lanes[TRIB_LANE_ROUTINE])) {
-        if (client->unsent_at_ms == UINT64_MAX)
-            client->unsent_at_ms = now;
-        uint32_t wait = left(client->unsent_at_ms, linger, now);
+        if (!client->unsent)
+            client->unsent_at_ms = (uint32_t)now;
+        client->unsent = true;
+        uint32_t wait = trib_client_left(client->unsent_at_ms, linger, now);
         if (wait > 0 && wait < *in_out_next_ms)
             *in_out_next_ms = wait;
     }
@@ -340,11 +341,12 @@ int trib_flush(struct trib_client *client, uint32_t budget_ms)
         rc = trib_poll(client, &next);
         if (rc < 0 || all_acked(client))
             break;
-        uint32_t rest = left(began, budget_ms, trib_client_now(client));
-        if (rest == 0) {
+        uint64_t gone = trib_client_now(client) - began;
+        if (gone >= budget_ms) {
             rc = TRIB_ETIMEOUT;
             break;
         }
+        uint32_t rest = budget_ms - (uint32_t)gone;
         if (wait->wait)
             wait->wait(wait->context, next < rest ? next : rest);
     }

@@ -29,6 +29,9 @@ void trib_client_unlock(const struct trib_client *client);
 uint64_t trib_client_now(const struct trib_client *client);
 /* What of trib_client_now() goes into events and anchors: it counts from the boot's beginning. */
 uint64_t trib_client_mono(const struct trib_client *client, uint64_t now_ms);
+/* How much of a span is left; since_ms: the lower half of when it began. A moment that is later than now_ms, which another
+ * thread may have read, counts as now. */
+uint32_t trib_client_left(uint32_t since_ms, uint32_t span_ms, uint64_t now_ms);
 void trib_client_write_log(const struct trib_config *config, enum trib_log_level level, const char *text);
 
 /* With TRIB_WITHOUT_LOG the texts too are left out. */

@@ -171,7 +171,7 @@ int trib_erase(struct trib_client *client)
     rc = rc ? rc : trib_client_finish_erase(client, &wiped);
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
         trib_client_watch_acks(client, lane, true);
-    client->unsent_at_ms = UINT64_MAX;
+    client->unsent = false;
     trib_client_budget(client);
     return rc ? rc : wiped;
 }

@@ -29,8 +29,6 @@ bool trib_client_set(struct trib_client *client, unsigned setting, uint64_t valu
     if (value == b->standard)
         taken = b->standard;
     client->settings[setting] = taken;
-    client->config_heartbeat_ms = client->settings[TRIB_SETTING_HEARTBEAT_MS];
-    client->config_sampling_milli = (uint16_t)client->settings[TRIB_SETTING_SAMPLING_MILLI];
     return taken == value;
 }
 

@@ -90,14 +90,15 @@ static int start(struct trib_client *client, struct trib_session *session, const
     int rc = trib_stage_context(client, session->ref, parts, 3);
     if (rc < 0)
         return rc;
+    const uint32_t *settings = client->settings;
     struct emission e = {client, now, session->ref};
     struct trib_tracker_sink sink = {&e, room, emit};
     struct trib_tracker_setup setup = {
-        .ping_ms = client->config_heartbeat_ms ? client->config_heartbeat_ms
-                   : client->config->ping_ms   ? client->config->ping_ms
-                                               : PING_MS,
-        .sampling_milli = client->config_sampling_milli,
-        .sampled = draw_milli(client->session_seed + session->ref) < client->config_sampling_milli,
+        .ping_ms = settings[TRIB_SETTING_HEARTBEAT_MS] ? settings[TRIB_SETTING_HEARTBEAT_MS]
+                   : client->config->ping_ms           ? client->config->ping_ms
+                                                       : PING_MS,
+        .sampling_milli = (uint16_t)settings[TRIB_SETTING_SAMPLING_MILLI],
+        .sampled = draw_milli(client->session_seed + session->ref) < settings[TRIB_SETTING_SAMPLING_MILLI],
     };
     rc = trib_tracker_start(&session->tracker, now, content, &setup, &sink);
     if (rc < 0) {

@@ -156,7 +156,7 @@ static void ack(void *context, const struct trib_wire_ack *ack)
                 trib_client_watch_acks(client, lane, true);
                 break;
             }
-    client->rejected += ack->rejected_count + ack->rejected_more;
+    client->rejected += (uint32_t)(ack->rejected_count + ack->rejected_more);
     for (size_t i = 0; i < ack->rejected_count && callbacks->rejected; i++)
         callbacks->rejected(callbacks->context, ack->rejected[i].stream, ack->rejected[i].seq,
                             (unsigned)ack->rejected[i].code);

@@ -91,7 +91,7 @@ int trib_stage_event(struct trib_client *client, unsigned type, enum trib_lane l
         return rc;
     }
     if (first)
-        client->staged_at_ms = now_ms;
+        client->staged_at_ms = (uint32_t)now_ms;
     client->ord++;
     client->last_mono_ms = mono_ms;
     client->recorded++;
@@ -149,7 +149,8 @@ void trib_staging_release(struct trib_client *client)
     if (s->head > 0) {
         struct trib_staged head;
         (void)trib_staged_at(s, 0, &head);
-        if (client->boot_began_ms + head.mono_ms > client->staged_at_ms)
-            client->staged_at_ms = client->boot_began_ms + head.mono_ms;
+        uint32_t at = (uint32_t)(client->boot_began_ms + head.mono_ms);
+        if ((int32_t)(at - client->staged_at_ms) > 0)
+            client->staged_at_ms = at;
     }
 }

@@ -206,14 +206,14 @@ struct trib_client {
     uint64_t session_seed;                       /* session id = seed + ref */
     uint64_t boot_began_ms; /* on the clock: events' mono_ms counts from here, as the gateway assumes */
     uint64_t last_mono_ms;  /* of the newest staged record */
-    uint64_t staged_at_ms;  /* when the oldest staged record was recorded */
-    uint64_t unsent_at_ms;  /* when the oldest durable routine event began to wait for company */
-    uint64_t ack_saved_ms;
     uint64_t hello_ms;
     uint64_t anchor_saved_ms;
     uint64_t acked_epoch;
-    uint64_t recorded, refused, sent, rejected, connects;
     struct trib_anchor anchors[TRIB_ANCHORS];
+    /* Of three moments on the clock the lower half: what counts is how long ago, bounded by minutes. */
+    uint32_t staged_at_ms; /* when the oldest staged record was recorded */
+    uint32_t unsent_at_ms; /* when the oldest durable routine event began to wait for company */
+    uint32_t ack_saved_ms;
     uint32_t boot;
     uint32_t ord;
     uint32_t next_ref;
@@ -222,13 +222,10 @@ struct trib_client {
     uint32_t vital_budget;  /* bytes the vital lane surely has room for */
     uint32_t context_bytes; /* of open sessions */
     uint32_t session_count; /* open ones */
-    uint32_t damaged;
+    uint32_t recorded, refused, sent, rejected, connects, damaged; /* since trib_init */
     uint32_t config_version;
     uint32_t settings[TRIB_SETTING_COUNT]; /* the gateway's configuration */
     uint64_t recheck_at_ms;                /* sending is off: when to ask whether it still is */
-    uint32_t config_heartbeat_ms;          /* from the gateway's configuration; 0: the app's */
-    uint16_t
-        config_sampling_milli; /* of 1,000 sessions, how many are recorded with all their routine events */
     uint8_t gateway_len;
     char gateway[TRIB_GATEWAY_BYTES_MAX];
     uint8_t consent;   /* enum trib_consent */
@@ -238,6 +235,7 @@ struct trib_client {
     uint8_t state;     /* enum trib_state, as last told */
     bool state_due;    /* anchors, gateway or item version are to be journaled */
     bool retry_drain;
+    bool unsent;   /* unsent_at_ms holds */
     bool ends_due; /* sessions that a power cut left open wait for room for their end */
     bool hurry;    /* a flush is under way: nothing lingers */
     bool shut;

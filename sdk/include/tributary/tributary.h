@@ -89,7 +89,7 @@ struct trib_config {
     bool user_id_as_given; /* true: user ids go out as the app gives them, and digest is not needed */
 };
 
-/* Counted since trib_init, but for dropped. */
+/* Counted since trib_init, modulo 2^32, but for dropped and what is of a lane. */
 struct trib_stats {
     uint64_t recorded; /* events taken by record calls */
     uint64_t refused;  /* record calls that returned TRIB_EFULL */

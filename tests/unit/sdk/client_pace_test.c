@@ -42,13 +42,14 @@ static void test_flush_sleeps_between_two_polls(void **state)
     fake_device_free(&d);
 }
 
-/* How long a routine event waits until it is durable, on units of so many bytes. */
-static uint64_t window_ms(uint32_t unit, uint32_t configured_ms)
+/* How long a routine event waits until it is durable, on units of so many bytes, on a clock that began so. */
+static uint64_t window_from(uint64_t clock_ms, uint32_t unit, uint32_t configured_ms)
 {
     struct fake_device d;
     uint32_t next;
     fake_device_init(&d, 4096, 8, unit);
     d.config.durable_window_ms = configured_ms;
+    d.now_ms = clock_ms;
     assert_int_equal(fake_device_boot(&d), 0);
     assert_int_equal(trib_poll(&d.client, &next), 0);
     uint64_t before = trib_durable_seq(&d.client, TRIB_LANE_ROUTINE), began = d.now_ms;
@@ -67,6 +68,25 @@ static uint64_t window_ms(uint32_t unit, uint32_t configured_ms)
     return window;
 }
 
+static uint64_t window_ms(uint32_t unit, uint32_t configured_ms)
+{
+    return window_from(1000, unit, configured_ms);
+}
+
+/* The SDK keeps the lower halves of such moments. */
+static void test_waiting_goes_over_a_carry_of_the_clock(void **state)
+{
+    (void)state;
+    for (uint32_t before = 0; before <= 12000; before += 300) {
+        assert_int_equal(window_from((1ull << 32) - before, 1, 0), 1000);
+        assert_int_equal(window_from((7ull << 32) - before, 256, 0), 10000);
+        assert_int_equal(window_from((1ull << 31) - before, 1, 0), 1000);
+    }
+    assert_int_equal(trib_client_left(UINT32_MAX - 9, 20, 1ull << 32), 10);
+    assert_int_equal(trib_client_left(5, 20, 1ull << 32 | 4), 20); /* another thread read the clock later */
+    assert_int_equal(trib_client_left(5, 20, (1ull << 32) + 25), 0);
+}
+
 static void test_big_program_units_group_routine_events_for_ten_seconds(void **state)
 {
     (void)state;
@@ -79,6 +99,7 @@ static void test_big_program_units_group_routine_events_for_ten_seconds(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_waiting_goes_over_a_carry_of_the_clock),
         cmocka_unit_test(test_flush_sleeps_between_two_polls),
         cmocka_unit_test(test_big_program_units_group_routine_events_for_ten_seconds),
     };

@@ -84,13 +84,13 @@ static void test_settings_are_kept_across_boots(void **state)
             reboot(w);
         }
     }
-    assert_int_equal(w->device.client.config_heartbeat_ms, 0);
+    assert_int_equal(w->device.client.settings[TRIB_SETTING_HEARTBEAT_MS], 0);
     configure(w, 5, 1, 30000);
-    assert_int_equal(w->device.client.config_heartbeat_ms, 30000);
+    assert_int_equal(w->device.client.settings[TRIB_SETTING_HEARTBEAT_MS], 30000);
     configure(w, 6, 2, 1);
-    assert_int_equal(w->device.client.config_sampling_milli, 1);
+    assert_int_equal(w->device.client.settings[TRIB_SETTING_SAMPLING_MILLI], 1);
     configure(w, 6, 0, 0); /* the version it has already */
-    assert_int_equal(w->device.client.config_sampling_milli, 1);
+    assert_int_equal(w->device.client.settings[TRIB_SETTING_SAMPLING_MILLI], 1);
     assert_int_equal(w->warnings, 0);
 }
 

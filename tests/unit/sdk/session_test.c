@@ -49,7 +49,7 @@ static unsigned sampled_of_a_thousand(struct world *w, uint16_t milli)
 {
     struct trib_client *client = &w->device.client;
     unsigned sampled = 0;
-    client->config_sampling_milli = milli;
+    client->settings[TRIB_SETTING_SAMPLING_MILLI] = milli;
     for (unsigned i = 0; i < 1000; i++) {
         struct trib_session session;
         assert_int_equal(trib_session_start(client, &session, &content), 0);
@@ -76,9 +76,9 @@ static void test_a_session_outside_the_sample_leaves_its_vital_events(void **sta
     struct trib_client *client = &w->device.client;
     struct trib_session session;
     uint32_t next;
-    client->config_sampling_milli = 0;
+    client->settings[TRIB_SETTING_SAMPLING_MILLI] = 0;
     assert_int_equal(trib_session_start(client, &session, &content), 0);
-    client->config_sampling_milli = 1000; /* it is decided once */
+    client->settings[TRIB_SETTING_SAMPLING_MILLI] = 1000; /* it is decided once */
     for (unsigned i = 0; i < 30; i++) {
         assert_int_equal(say(&session, i % 2 ? TRIB_PLAYER_PAUSED : TRIB_PLAYER_PLAYING), 0);
         w->device.now_ms += 10000;
@@ -98,7 +98,7 @@ static void test_the_heartbeat_of_the_configuration_goes_before_the_apps(void **
     struct trib_session session;
     uint32_t next;
     w->device.config.ping_ms = 5000;
-    w->device.client.config_heartbeat_ms = 30000;
+    w->device.client.settings[TRIB_SETTING_HEARTBEAT_MS] = 30000;
     assert_int_equal(trib_session_start(&w->device.client, &session, &content), 0);
     assert_int_equal(say(&session, TRIB_PLAYER_PLAYING), 0);
     for (unsigned i = 0; i < 60; i++) {
