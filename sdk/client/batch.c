@@ -54,7 +54,7 @@ static unsigned next_lane(const struct batch *b)
     return v->ord < r->ord ? TRIB_LANE_VITAL : TRIB_LANE_ROUTINE;
 }
 
-static void put_anchor(struct trib_wire_batch_head *head, const struct trib_anchor *anchor)
+TRIB_ONE_COPY static void put_anchor(struct trib_wire_batch_head *head, const struct trib_anchor *anchor)
 {
     if (anchor)
         head->anchors[head->anchor_count++] =

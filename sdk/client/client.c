@@ -53,7 +53,7 @@ void trib_client_write_log(const struct trib_config *config, enum trib_log_level
 /* Without a log, that something is wrong. */
 #define TEXT(text) (TRIB_HAS_LOG ? (text) : "")
 
-static const char *what_is_wrong(const struct trib_config *c)
+TRIB_ONE_COPY static const char *what_is_wrong(const struct trib_config *c)
 {
     size_t device = c->device_id ? strlen(c->device_id) : 0;
     if (device == 0 || device > TRIB_WIRE_DEVICE_BYTES_MAX)

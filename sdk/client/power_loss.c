@@ -90,7 +90,7 @@ static void note_context(struct found *f, const struct trib_ring_record *record,
     f->seen[i].ref = record->ref;
 }
 
-static void sign_of_life(struct seen *s, const struct trib_ring_record *event)
+TRIB_ONE_COPY static void sign_of_life(struct seen *s, const struct trib_ring_record *event)
 {
     if (event->boot < s->boot || (event->boot == s->boot && event->mono_ms <= s->mono_ms))
         return;

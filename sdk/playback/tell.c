@@ -37,7 +37,7 @@ static uint64_t time_of(const struct trib_tracker *t, bool ping, unsigned which)
     return ping ? t->delta[which] : t->total[which];
 }
 
-static uint64_t time_field(const struct trib_tracker *t, unsigned type, unsigned which)
+TRIB_ONE_COPY static uint64_t time_field(const struct trib_tracker *t, unsigned type, unsigned which)
 {
     bool ping = type == TRIB_EVENT_PING;
     uint64_t value = time_of(t, ping, which);
@@ -52,7 +52,8 @@ static uint64_t time_field(const struct trib_tracker *t, unsigned type, unsigned
 }
 
 /* argument: of the event's own, its cause, percent, reason or whether it is fatal. */
-static uint64_t value_of(const struct trib_tracker *t, unsigned type, unsigned field, uint32_t argument)
+TRIB_ONE_COPY static uint64_t value_of(const struct trib_tracker *t, unsigned type, unsigned field,
+                                       uint32_t argument)
 {
     /* Both ends of a seek are required: where the player does not know one, the other stands for it. */
     uint64_t to = t->seek_to_ms <= MS_MAX ? t->seek_to_ms : 0;

@@ -40,7 +40,7 @@ static enum trib_time state_of(const struct trib_tracker *t)
     return t->paused ? TRIB_TIME_PAUSED : TRIB_TIME_PLAYED;
 }
 
-static uint32_t plus(uint32_t a, uint64_t b)
+TRIB_ONE_COPY static uint32_t plus(uint32_t a, uint64_t b)
 {
     return b < UINT32_MAX - a ? a + (uint32_t)b : UINT32_MAX;
 }
@@ -221,7 +221,7 @@ static void on_seeked(struct run *r, const struct trib_player *p, uint32_t cause
     end_seek(r);
 }
 
-static uint32_t bounded(int64_t value, uint32_t max)
+TRIB_ONE_COPY static uint32_t bounded(int64_t value, uint32_t max)
 {
     return value < 0 ? 0 : value < (int64_t)max ? (uint32_t)value : max;
 }

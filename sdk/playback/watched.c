@@ -1,6 +1,6 @@
 #include "playback/watched.h"
 
-static void forget(struct trib_watched *w, unsigned index)
+TRIB_ONE_COPY static void forget(struct trib_watched *w, unsigned index)
 {
     w->count--;
     for (unsigned i = index; i < w->count; i++) {

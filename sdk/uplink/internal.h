@@ -14,7 +14,7 @@ enum trib_uplink_patience {
 
 /* retry.c: when and where to connect next. */
 const char *trib_uplink_host(const struct trib_uplink *u, uint16_t *out_port);
-/* The connection ended, or was not made. Sets phase, retry_at_ms, and the host to try. */
+/* The connection ended, or was not made. Sets phase, at_ms, and the host to try. */
 void trib_uplink_schedule(struct trib_uplink *u);
 /* What of the receive buffer is free for what comes in. */
 size_t trib_uplink_receive_room(const struct trib_uplink *u);

@@ -12,7 +12,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 }
 
 /* Limits are cumulative, so an older one that comes late takes nothing back. */
-static void take_credit(struct trib_uplink *u, const struct trib_wire_credit *credit)
+TRIB_ONE_COPY static void take_credit(struct trib_uplink *u, const struct trib_wire_credit *credit)
 {
     u->limit.events = later(u->limit.events, credit->events);
     u->limit.bytes = later(u->limit.bytes, credit->bytes);
@@ -27,7 +27,8 @@ static int take_welcome(struct trib_uplink *u, const uint8_t *data, size_t len)
     uint64_t keepalive = welcome.keepalive_ms != 0 ? welcome.keepalive_ms : TRIB_UPLINK_KEEPALIVE_MS;
     keepalive = later(keepalive, KEEPALIVE_MIN_MS);
     u->keepalive_ms = keepalive < KEEPALIVE_MAX_MS ? (uint32_t)keepalive : KEEPALIVE_MAX_MS;
-    u->max_message_bytes = welcome.max_message_bytes != 0 ? welcome.max_message_bytes : UINT64_MAX;
+    uint64_t most = welcome.max_message_bytes;
+    u->max_message_bytes = most != 0 && most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
     u->limit = welcome.credit;
     u->used = (struct trib_wire_credit){0};
     u->awaiting_ack = false;
@@ -36,7 +37,7 @@ static int take_welcome(struct trib_uplink *u, const uint8_t *data, size_t len)
     if (error != 0)
         return error;
     u->phase = TRIB_UPLINK_STREAM;
-    u->online_ms = u->now_ms;
+    u->at_ms = u->now_ms;
     trib_uplink_log(u, TRIB_LOG_INFO, "online", NULL, 0, NULL);
     return 0;
 }

@@ -14,24 +14,23 @@
 #define ALTERNATES_BYTES TRIB_WS_CONTROL_BYTES_MAX /* where the decoder keeps no message */
 
 /* Even over [0, window_ms]. Without entropy: all of it, which is the cautious end. */
-static uint64_t draw(const struct trib_uplink *u, uint64_t window_ms)
+static uint32_t draw(const struct trib_uplink *u, uint32_t window_ms)
 {
     uint8_t bytes[4];
     if (u->config->entropy.fill(u->config->entropy.context, bytes, sizeof bytes) != 0)
         return window_ms;
-    uint64_t random =
-        (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
-    return random * (window_ms + 1) >> 32;
+    uint32_t random;
+    memcpy(&random, bytes, sizeof random);
+    return (uint32_t)(((uint64_t)random * window_ms + random) >> 32);
 }
 
-static uint64_t window(const struct trib_uplink *u)
+static uint32_t window(const struct trib_uplink *u)
 {
-    uint64_t min = u->config->backoff_min_ms != 0 ? u->config->backoff_min_ms : BACKOFF_MIN_MS;
-    uint64_t max = u->config->backoff_max_ms != 0 ? u->config->backoff_max_ms : BACKOFF_MAX_MS;
+    uint32_t min = u->config->backoff_min_ms != 0 ? u->config->backoff_min_ms : BACKOFF_MIN_MS;
+    uint32_t max = u->config->backoff_max_ms != 0 ? u->config->backoff_max_ms : BACKOFF_MAX_MS;
     if (max < min)
         max = min;
-    uint64_t doubled = u->patience == TRIB_UPLINK_LONGEST ? max : min << u->attempts;
-    return doubled < max ? doubled : max;
+    return u->patience == TRIB_UPLINK_LONGEST || min > max >> u->attempts ? max : min << u->attempts;
 }
 
 /* BYE's alternates while they are tried: each a host, its terminator, and the port in two bytes; an empty host ends the list.
@@ -81,28 +80,28 @@ static void next_alternate(struct trib_uplink *u)
     if (alternate_host(u)[0] != '\0')
         return;
     trib_uplink_go_home(u);
-    if (u->retry_at_ms < u->home_at_ms)
-        u->retry_at_ms = u->home_at_ms;
+    if (u->at_ms < u->home_at_ms)
+        u->at_ms = u->home_at_ms;
 }
 
 void trib_uplink_schedule(struct trib_uplink *u)
 {
     bool was_online = u->phase == TRIB_UPLINK_STREAM;
-    if (was_online && u->now_ms - u->online_ms >= u->keepalive_ms)
+    if (was_online && u->now_ms - u->at_ms >= u->keepalive_ms)
         u->attempts = 0;
     if (u->patience == TRIB_UPLINK_HOURS && is_away(u))
         u->patience = TRIB_UPLINK_BACKOFF; /* the configured host has the last word */
     if (u->patience == TRIB_UPLINK_HOURS) {
         u->phase = TRIB_UPLINK_REFUSED;
-        u->retry_at_ms = u->now_ms + REFUSED_MS + draw(u, REFUSED_JITTER_MS);
+        u->at_ms = u->now_ms + REFUSED_MS + draw(u, REFUSED_JITTER_MS);
         trib_uplink_go_home(u);
         return;
     }
-    uint64_t wait = draw(u, window(u));
+    uint32_t wait = draw(u, window(u));
     if (u->attempts < ATTEMPTS_MAX)
         u->attempts++;
     u->phase = TRIB_UPLINK_IDLE;
-    u->retry_at_ms = u->now_ms + wait;
+    u->at_ms = u->now_ms + wait;
     if (is_away(u) && u->retry_after_ms == 0 && !was_online) {
         next_alternate(u);
         return;
@@ -115,8 +114,8 @@ void trib_uplink_schedule(struct trib_uplink *u)
         return;
     }
     trib_uplink_go_home(u);
-    if (u->retry_after_ms != 0 && u->retry_at_ms < due)
-        u->retry_at_ms = due;
+    if (u->retry_after_ms != 0 && u->at_ms < due)
+        u->at_ms = due;
 }
 
 /* "host:port", IPv6 in brackets. Returns the host's length, or 0 when it cannot be read. */

@@ -34,7 +34,7 @@ static uint8_t *payload(const struct trib_uplink *u)
     return u->config->transmit + head_room(u);
 }
 
-static size_t payload_room(const struct trib_uplink *u)
+TRIB_ONE_COPY static size_t payload_room(const struct trib_uplink *u)
 {
     size_t taken = head_room(u) + PONG_BYTES;
     return u->config->transmit_bytes > taken ? u->config->transmit_bytes - taken : 0;
@@ -141,7 +141,7 @@ static int end(struct trib_uplink *u, int error)
     trib_uplink_hang_up(u);
     trib_uplink_schedule(u);
     trib_uplink_log(u, u->patience == TRIB_UPLINK_HOURS ? TRIB_LOG_ERROR : TRIB_LOG_WARNING, "offline",
-                    trib_error_text(error), u->retry_at_ms - u->now_ms, "ms to the next attempt");
+                    trib_error_text(error), u->at_ms - u->now_ms, "ms to the next attempt");
     return error;
 }
 
@@ -168,7 +168,7 @@ static int begin_upgrade(struct trib_uplink *u)
     trib_ws_response_init(&u->ws.response, nonce, TRIB_WIRE_SUBPROTOCOL_CBOR, (char *)u->config->receive,
                           trib_uplink_receive_room(u));
     u->phase = TRIB_UPLINK_UPGRADE;
-    u->deadline_ms = u->now_ms + UPGRADE_MS;
+    u->at_ms = u->now_ms + UPGRADE_MS;
     return 0;
 }
 
@@ -187,7 +187,7 @@ TRIB_OWN_FRAME static int begin_hello(struct trib_uplink *u)
     }
     trib_ws_decoder_init(&u->ws.decoder, u->config->receive, trib_uplink_receive_room(u));
     u->phase = TRIB_UPLINK_HELLO;
-    u->deadline_ms = u->now_ms + WELCOME_MS;
+    u->at_ms = u->now_ms + WELCOME_MS;
     return send_payload(u, len);
 }
 
@@ -198,7 +198,7 @@ static void begin_connect(struct trib_uplink *u)
     u->patience = TRIB_UPLINK_BACKOFF;
     u->retry_after_ms = 0;
     u->close_code = 0;
-    u->deadline_ms = u->now_ms + CONNECT_MS;
+    u->at_ms = u->now_ms + CONNECT_MS;
 }
 
 static int step_connect(struct trib_uplink *u)
@@ -207,7 +207,7 @@ static int step_connect(struct trib_uplink *u)
     const char *host = trib_uplink_host(u, &port);
     int error = u->config->net.connect(u->config->net.context, host, port);
     if (error == TRIB_EAGAIN)
-        return u->now_ms >= u->deadline_ms ? TRIB_ETIMEOUT : 0;
+        return u->now_ms >= u->at_ms ? TRIB_ETIMEOUT : 0;
     u->heard_ms = u->now_ms;
     return error != 0 ? error : begin_upgrade(u);
 }
@@ -225,7 +225,7 @@ static int take_response(struct trib_uplink *u, const uint8_t *data, size_t len,
     return error;
 }
 
-static int take_event(struct trib_uplink *u, const struct trib_ws_event *event)
+TRIB_ONE_COPY static int take_event(struct trib_uplink *u, const struct trib_ws_event *event)
 {
     int error;
     switch (event->opcode) {
@@ -358,7 +358,7 @@ static int step_connected(struct trib_uplink *u, bool *out_more)
     if (u->phase == TRIB_UPLINK_STREAM) {
         return u->now_ms >= patience_limit(u) ? TRIB_ETIMEOUT : send_batches(u, out_more);
     }
-    return u->now_ms >= u->deadline_ms ? TRIB_ETIMEOUT : 0;
+    return u->now_ms >= u->at_ms ? TRIB_ETIMEOUT : 0;
 }
 
 static uint64_t next_due(const struct trib_uplink *u)
@@ -367,10 +367,10 @@ static uint64_t next_due(const struct trib_uplink *u)
     switch ((enum trib_uplink_phase)u->phase) {
     case TRIB_UPLINK_IDLE:
     case TRIB_UPLINK_REFUSED:
-        return u->retry_at_ms;
+        return u->at_ms;
     case TRIB_UPLINK_CONNECT:
         step = CONNECT_STEP_MS;
-        until = u->deadline_ms;
+        until = u->at_ms;
         break;
     case TRIB_UPLINK_STREAM:
         step = u->awaiting_ack ? ANSWER_STEP_MS : u->keepalive_ms / 4;
@@ -378,7 +378,7 @@ static uint64_t next_due(const struct trib_uplink *u)
         break;
     default:
         step = ANSWER_STEP_MS;
-        until = u->deadline_ms;
+        until = u->at_ms;
         break;
     }
     if (u->send_from < u->send_to || u->pong_from < u->pong_to)
@@ -409,7 +409,7 @@ int trib_uplink_poll(struct trib_uplink *u, uint64_t now_ms, uint32_t *out_next_
     bool more = false;
     int error = 0;
     u->now_ms = now_ms;
-    if ((u->phase == TRIB_UPLINK_IDLE || u->phase == TRIB_UPLINK_REFUSED) && now_ms >= u->retry_at_ms)
+    if ((u->phase == TRIB_UPLINK_IDLE || u->phase == TRIB_UPLINK_REFUSED) && now_ms >= u->at_ms)
         begin_connect(u);
     if (u->phase == TRIB_UPLINK_CONNECT)
         error = step_connect(u);
@@ -436,7 +436,7 @@ void trib_uplink_close(struct trib_uplink *u, uint64_t now_ms)
     u->close_code = TRIB_WS_CLOSE_GOING_AWAY;
     trib_uplink_hang_up(u);
     u->phase = TRIB_UPLINK_IDLE;
-    u->retry_at_ms = now_ms;
+    u->at_ms = now_ms;
 }
 
 void trib_uplink_restart(struct trib_uplink *u, uint64_t now_ms)
@@ -445,7 +445,7 @@ void trib_uplink_restart(struct trib_uplink *u, uint64_t now_ms)
     trib_uplink_go_home(u);
     if (u->phase == TRIB_UPLINK_REFUSED) {
         u->phase = TRIB_UPLINK_IDLE;
-        u->retry_at_ms = now_ms;
+        u->at_ms = now_ms;
     }
 }
 

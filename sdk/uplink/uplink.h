@@ -40,7 +40,7 @@ struct trib_uplink_source {
 struct trib_config;
 
 enum trib_uplink_phase {
-    TRIB_UPLINK_IDLE, /* waiting until retry_at_ms */
+    TRIB_UPLINK_IDLE, /* waiting until at_ms */
     TRIB_UPLINK_CONNECT,
     TRIB_UPLINK_UPGRADE,
     TRIB_UPLINK_HELLO,   /* HELLO sent or being sent, WELCOME awaited */

@@ -47,7 +47,7 @@ static void put_head(struct trib_cbor_writer *w, unsigned major, uint64_t value)
     put(w, head, 1 + bytes);
 }
 
-static void put_byte(struct trib_cbor_writer *w, uint8_t byte)
+TRIB_ONE_COPY static void put_byte(struct trib_cbor_writer *w, uint8_t byte)
 {
     put(w, &byte, 1);
 }

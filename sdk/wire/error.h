@@ -11,9 +11,12 @@ extern "C" {
 #define TRIB_MUST_CHECK __attribute__((warn_unused_result))
 /* For functions with large locals: inlined, these would stay on the stack below all that their caller calls next. */
 #define TRIB_OWN_FRAME __attribute__((noinline))
+/* For small functions that -Os would copy into each caller, and so make the whole larger (measured on Cortex-M4). */
+#define TRIB_ONE_COPY __attribute__((noinline))
 #else
 #define TRIB_MUST_CHECK
 #define TRIB_OWN_FRAME
+#define TRIB_ONE_COPY
 #endif
 
 /* The table: X(code, name, text). */

@@ -22,14 +22,12 @@ struct trib_uplink {
     } ws;
     struct trib_wire_credit limit; /* as the gateway gave it */
     struct trib_wire_credit used;  /* since WELCOME */
-    uint64_t max_message_bytes;
-    uint64_t now_ms;      /* of the poll in work */
-    uint64_t retry_at_ms; /* idle and refused: when to connect */
-    uint64_t home_at_ms;  /* alternates are tried: when the configured host is due again */
-    uint64_t deadline_ms; /* connecting: when to give up */
-    uint64_t heard_ms;    /* when the last byte came */
-    uint64_t online_ms;   /* when WELCOME came */
+    uint64_t now_ms;               /* of the poll in work */
+    uint64_t at_ms; /* idle and refused: when to connect; connecting: when to give up; online: since when */
+    uint64_t home_at_ms; /* alternates are tried: when the configured host is due again */
+    uint64_t heard_ms;   /* when the last byte came */
     uint32_t keepalive_ms;
+    uint32_t max_message_bytes;
     uint32_t retry_after_ms;   /* what the gateway asked for with its last words */
     size_t send_from, send_to; /* the part of transmit that is still to be sent */
     size_t pong_from, pong_to; /* the same for the pong at the end of transmit */

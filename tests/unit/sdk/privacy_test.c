@@ -261,7 +261,7 @@ static void test_an_erasure_lifts_a_refusal(void **state)
     struct trib_client *client = &w->device.client;
     assert_true(connects(w));
     client->uplink.phase = TRIB_UPLINK_REFUSED; /* as after BYE erased */
-    client->uplink.retry_at_ms = w->device.now_ms + 3600000;
+    client->uplink.at_ms = w->device.now_ms + 3600000;
     assert_false(connects(w));
     assert_int_equal(trib_erase(client), 0);
     assert_true(connects(w));
