@@ -4,8 +4,8 @@
  *
  * Input: a byte for the geometry, a byte for what to do, then either the image, of which the missing part is blank, or
  * (flag PLAYED) a count, so many bytes of which each has the ring itself write something, and then changes to the image:
- * offset (2 bytes), XOR (1 byte). The mutator mends the CRCs of headers and records of an image after most of its
- * changes, so that they are looked at.
+ * offset (2 bytes), XOR (1 byte). The mutator turns some of the played ones into images, and mends the CRCs of headers
+ * and records of an image after most of its changes, so that they are looked at.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 #define ACKED 1u /* what to do */
 #define AHEAD 2u
 #define PLAYED 4u
+#define UNFOLDED_ONE_IN 37u /* mutations of a played input */
 
 struct medium {
     uint8_t cells[IMAGE_MAX];
@@ -96,7 +97,24 @@ static void check(bool condition)
         abort();
 }
 
-/* All records; returns the events. Positions rise; each record is inside the medium; the walk ends. */
+/* Of no two sectors the later one begins at a lower position. A forged header, whose CRC is right, may say otherwise. */
+static bool is_in_order(const struct trib_ring *r)
+{
+    struct trib_ring_header a, b;
+    for (uint32_t i = 0; i < r->storage->sector_count; i++)
+        for (uint32_t k = 0; k < r->storage->sector_count; k++)
+            if (trib_format_header_read(r->storage, i, &a) == 0 &&
+                trib_format_header_read(r->storage, k, &b) == 0 && i != k &&
+                !trib_seq_before(b.sector_seq, a.sector_seq) &&
+                (a.base_pos > b.base_pos || a.sector_seq == b.sector_seq))
+                return false;
+    return true;
+}
+
+/*
+ * All records; returns the events. Each is inside the medium; the walk ends; and positions rise, where the headers do
+ * not contradict one another.
+ */
 static uint64_t read_all(const struct trib_ring *r, uint64_t below)
 {
     struct trib_ring_cursor c;
@@ -111,8 +129,7 @@ static uint64_t read_all(const struct trib_ring *r, uint64_t below)
         if (record.kind >= TRIB_RECORD_BASE)
             continue;
         check((uint64_t)record.data + record.data_bytes <= m->bytes);
-        check(events == 0 || record.pos > newest);
-        check(record.pos < below);
+        check((record.pos < below && (events == 0 || record.pos > newest)) || !is_in_order(r));
         newest = record.pos;
         events++;
         struct trib_ring_context context;
@@ -303,9 +320,29 @@ static void mend_records(uint8_t *sector, const struct geometry *g, uint32_t see
     }
 }
 
+/* The image that a played input makes, as one to be changed byte by byte: its new size; or 0: there is no room. */
+static size_t unfold(uint8_t *data, size_t size, size_t max_size)
+{
+    static struct medium m;
+    struct trib_storage storage = storage_of(&m, geometry_of(data[0]));
+    size_t used = m.bytes;
+    memset(m.cells, 0xFF, m.bytes);
+    make_image(&m, &storage, data + 2, size - 2);
+    while (used > 0 && m.cells[used - 1] == 0xFF)
+        used--;
+    if (used + 2 > max_size)
+        return 0;
+    data[1] &= (uint8_t)~PLAYED;
+    memcpy(data + 2, m.cells, used);
+    return used + 2;
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
-    size = LLVMFuzzerMutate(data, size, max_size);
+    size_t unfolded = 0;
+    if (size >= 2 && (data[1] & PLAYED) && seed % UNFOLDED_ONE_IN == 0)
+        unfolded = unfold(data, size, max_size);
+    size = LLVMFuzzerMutate(data, unfolded ? unfolded : size, max_size);
     if (size < 2 || (data[1] & PLAYED) || seed % 8 == 0)
         return size;
     const struct geometry *g = geometry_of(data[0]);

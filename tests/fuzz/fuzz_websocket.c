@@ -14,7 +14,7 @@
 struct outcome {
     int result;
     size_t used, len;
-    uint8_t log[LOG_BYTES];
+    uint8_t log[LOG_BYTES]; /* the first len of them */
 };
 
 static void note(struct outcome *o, const void *data, size_t len)
@@ -75,8 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     void (*parse)(const uint8_t *, size_t, size_t, struct outcome *) =
         (data[0] & 1) != 0 ? handshake : frames;
-    memset(&whole, 0, sizeof whole);
-    memset(&pieces, 0, sizeof pieces);
+    whole.result = pieces.result = 0;
+    whole.used = whole.len = pieces.used = pieces.len = 0;
     parse(data + 1, size - 1, SIZE_MAX, &whole);
     parse(data + 1, size - 1, 1 + (data[0] >> 1), &pieces);
     if (whole.result != pieces.result || whole.len != pieces.len ||
