@@ -65,10 +65,10 @@ void ledger_record(struct ledger *ledger, unsigned lane, const struct ledger_ent
     e->item = item_of(entry->type, fields, fields_len);
 }
 
-void ledger_promise(struct ledger *ledger, unsigned lane, uint64_t mono_ms)
+void ledger_promise(struct ledger *ledger, unsigned lane, uint64_t clock_ms)
 {
     struct ledger_lane *l = &ledger->lanes[lane];
-    while (l->settled < l->count && l->entries[l->settled].mono_ms <= mono_ms)
+    while (l->settled < l->count && l->entries[l->settled].clock_ms <= clock_ms)
         l->entries[l->settled++].fate = LEDGER_DURABLE;
 }
 
@@ -202,14 +202,15 @@ static void judge_power_loss_end(struct ledger *ledger, const struct ledger_sess
 {
     const struct ledger_entry *last = moment(ledger, event->boot, event->mono_ms);
     ledger->power_loss_ends++;
-    if (s->boot != event->boot || event->mono_ms < s->start_mono_ms || !last)
+    if (event->boot < s->boot || !last || last->clock_ms < s->start_clock_ms)
         fail_msg("session %llx: its end after the power cut is at no moment of its life",
                  (unsigned long long)s->id);
     judge_time(ledger, last, event);
 }
 
-/* The totals of an end add up to the time since the start, to the millisecond. */
-static void judge_end(struct ledger *ledger, const struct ledger_session *s, const struct gw_event *event)
+/* The totals of an end add up to the time since the start by the device's clock, to the millisecond. */
+static void judge_end(struct ledger *ledger, const struct ledger_session *s, const struct gw_event *event,
+                      uint64_t clock_ms)
 {
     static const unsigned times[] = {TRIB_FIELD_STARTUP_MS,   TRIB_FIELD_PLAYED_MS,  TRIB_FIELD_PAUSED_MS,
                                      TRIB_FIELD_BUFFERING_MS, TRIB_FIELD_SEEKING_MS, TRIB_FIELD_UNKNOWN_MS};
@@ -223,12 +224,13 @@ static void judge_end(struct ledger *ledger, const struct ledger_session *s, con
     }
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         sum += field_of(event, times[i]);
-    if (s->boot != event->boot || sum != event->mono_ms - s->start_mono_ms)
+    if (event->boot < s->boot || sum != clock_ms - s->start_clock_ms)
         fail_msg("session %llx: its times add up to %llu ms of %llu", (unsigned long long)s->id,
-                 (unsigned long long)sum, (unsigned long long)(event->mono_ms - s->start_mono_ms));
+                 (unsigned long long)sum, (unsigned long long)(clock_ms - s->start_clock_ms));
 }
 
-static void judge_session(struct ledger *ledger, const struct gw_event *event)
+/* clock_ms: the device's, when it recorded the event; not known of an end that it made up after a power cut. */
+static void judge_session(struct ledger *ledger, const struct gw_event *event, uint64_t clock_ms)
 {
     if (event->type != TRIB_EVENT_SESSION_START && event->type != TRIB_EVENT_SESSION_END)
         return;
@@ -237,11 +239,11 @@ static void judge_session(struct ledger *ledger, const struct gw_event *event)
     struct ledger_session *s = session_of(ledger, event->session);
     if (event->type == TRIB_EVENT_SESSION_START) {
         s->starts++;
-        s->start_mono_ms = event->mono_ms;
+        s->start_clock_ms = clock_ms;
         s->boot = (uint32_t)event->boot;
     } else {
         s->ends++;
-        judge_end(ledger, s, event);
+        judge_end(ledger, s, event, clock_ms);
     }
     if (s->starts > 1 || s->ends > 1)
         fail_msg("session %llx: started or ended twice", (unsigned long long)s->id);
@@ -277,7 +279,7 @@ static void take_event(struct ledger *ledger, unsigned lane, const struct gw_eve
         return;
     }
     if (is_power_loss(event)) {
-        judge_session(ledger, event);
+        judge_session(ledger, event, 0);
         return;
     }
     size_t at = find(l, l->next, l->count, event);
@@ -298,7 +300,7 @@ static void take_event(struct ledger *ledger, unsigned lane, const struct gw_eve
     l->next = at + 1;
     ledger->delivered++;
     judge_time(ledger, e, event);
-    judge_session(ledger, event);
+    judge_session(ledger, event, e->clock_ms);
 }
 
 static int by_place(const void *left, const void *right)

@@ -26,6 +26,7 @@ enum ledger_fate {
 
 struct ledger_entry {
     uint64_t true_ms, mono_ms;
+    uint64_t clock_ms; /* of the device, which goes on where a jump of it begins another boot's mono_ms */
     uint32_t boot, ord, crc;
     uint8_t type, fate, item; /* item: of a favourite, else LEDGER_ITEMS */
     bool delivered;
@@ -47,7 +48,7 @@ struct ledger_place {
 };
 
 struct ledger_session {
-    uint64_t id, start_mono_ms;
+    uint64_t id, start_clock_ms;
     uint32_t boot;
     unsigned starts, ends;
 };
@@ -74,8 +75,8 @@ void ledger_init(struct ledger *ledger);
 void ledger_free(struct ledger *ledger);
 void ledger_record(struct ledger *ledger, unsigned lane, const struct ledger_entry *entry,
                    const uint8_t *fields, size_t fields_len);
-/* All that the lane recorded up to mono_ms of this boot is promised. */
-void ledger_promise(struct ledger *ledger, unsigned lane, uint64_t mono_ms);
+/* All that the lane recorded up to clock_ms since the power came is promised. */
+void ledger_promise(struct ledger *ledger, unsigned lane, uint64_t clock_ms);
 /* The device starts anew. boot: its number now; clean: all was promised before. */
 void ledger_boot(struct ledger *ledger, uint32_t boot);
 

@@ -1,6 +1,6 @@
 /*
  * A device that records for a simulated month: daily power cuts on storage that is torn as real parts are, a gateway
- * that is away half of the time, an oscillator that drifts, no wall clock. The real SDK client against the real
+ * that is away half of the time, a clock that drifts, stands in suspend or jumps, no wall clock. The real SDK client against the real
  * gateway session and journal, in one process under a virtual clock. Oracle: month_ledger.h.
  *
  *   month_test [--seed N] [--days N] [--vital BYTES] [--routine BYTES] [--sector BYTES] [--unit N] [--shape NAME]
@@ -75,10 +75,14 @@ static void print_line(const struct month_world *w)
     const struct ledger *l = &w->ledger;
     const struct month_counts *c = &w->counts;
     printf("{\"seed\": %llu, \"days\": %u, \"vital_bytes\": %u, \"routine_bytes\": %u, \"unit\": %u, "
-           "\"shape\": \"%s\", \"watched_hours\": %.1f, \"gateway_away\": %.3f, \"device_off\": %.3f, ",
+           "\"shape\": \"%s\", \"watched_hours\": %.1f, \"gateway_away\": %.3f, \"device_off\": %.3f, "
+           "\"suspended\": %.3f, "
+           "\"suspends\": %llu, \"clock_jumps\": %llu, ",
            (unsigned long long)plan.seed, plan.days, plan.vital_bytes, plan.routine_bytes, plan.unit,
            shape_names[plan.shape], (double)c->watched_us / MONTH_HOUR_US,
-           (double)c->away_us / (double)w->true_us, (double)c->off_us / (double)w->true_us);
+           (double)c->away_us / (double)w->true_us, (double)c->off_us / (double)w->true_us,
+           (double)c->asleep_us / (double)w->true_us, (unsigned long long)c->suspends,
+           (unsigned long long)c->clock_jumps);
     printf("\"power_cuts\": %llu, \"cuts_in_a_call\": %llu, \"cuts_at_boot\": %llu, \"restarts\": %llu, "
            "\"outages\": %llu, \"link_cuts\": %llu, \"gateway_restarts\": %llu, \"connections\": %llu, ",
            (unsigned long long)c->power_cuts, (unsigned long long)c->cuts_in_a_call,

@@ -77,6 +77,7 @@ static void start(struct month_world *w)
         return;
     }
     v->watching = true;
+    v->end_reason = 0;
     v->started = v->paused = v->stalled = v->seeking = false;
     v->position_ms = fake_chance(&w->random, 3) ? month_random(w, 0, v->length_ms / 2) : 0;
     v->moved_us = w->true_us;
@@ -88,8 +89,11 @@ static void start(struct month_world *w)
 static void end(struct month_world *w, enum trib_enum_value reason)
 {
     struct month_viewer *v = &w->viewer;
-    int rc = trib_session_end(&v->session, reason);
-    expect_taken(rc);
+    v->end_reason = reason;
+    if (expect_taken(trib_session_end(&v->session, reason)) != 0) {
+        wait_ms(w, 60000, 600000); /* it stays open until there is room for its end */
+        return;
+    }
     v->watching = false;
     if (fake_chance(&w->random, 4)) /* the next episode */
         wait_ms(w, 3000, 60000);
@@ -180,6 +184,8 @@ void month_viewer_act(struct month_world *w)
         for (uint64_t n = month_random(w, 0, 3); n > 0; n--)
             favourite(w);
         start(w);
+    } else if (v->end_reason != 0) {
+        end(w, v->end_reason);
     } else if (v->position_ms >= v->length_ms) {
         report(w, TRIB_PLAYER_COMPLETE, 0);
         end(w, TRIB_REASON_ENDED);

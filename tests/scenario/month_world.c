@@ -29,6 +29,11 @@ static uint64_t clock_ms(void *context)
     return w->mono_us / 1000;
 }
 
+static uint32_t count_discontinuities(void *context)
+{
+    return ((const struct month_world *)context)->discontinuities;
+}
+
 static int entropy_fill(void *context, uint8_t *out, size_t len)
 {
     struct month_world *w = context;
@@ -55,8 +60,11 @@ static void let_pass(struct month_world *w, uint64_t us)
         step = step < us ? step : us;
         uint64_t part = w->mono_part + step * (uint64_t)(1000000 + w->drift_ppm);
         w->true_us += step;
-        w->mono_us += part / 1000000;
-        w->mono_part = part % 1000000;
+        if (!w->clock_stands) {
+            w->mono_us += part / 1000000;
+            w->mono_part = part % 1000000;
+        }
+        w->counts.asleep_us += w->asleep ? step : 0;
         us -= step;
         w->counts.away_us += w->away ? step : 0;
         w->counts.off_us += w->on ? 0 : step;
@@ -79,6 +87,7 @@ static void take_staged(void *context, const struct staged_event *event)
     struct month_world *w = context;
     struct ledger_entry entry = {.true_ms = MONTH_UTC_MS + w->true_us / 1000,
                                  .mono_ms = event->mono_ms,
+                                 .clock_ms = w->mono_us / 1000,
                                  .boot = event->boot,
                                  .ord = event->ord,
                                  .type = (uint8_t)event->type};
@@ -110,11 +119,18 @@ static void plan_cut(struct month_world *w)
     w->cut_armed = false;
 }
 
+static void plan_sleep(struct month_world *w)
+{
+    w->sleep_us = w->true_us + month_random(w, 60 * MONTH_SECOND_US, 8 * MONTH_HOUR_US);
+}
+
 /* Power comes back. It may go again while the SDK starts. */
 static void boot(struct month_world *w)
 {
     int rc;
     w->on = true;
+    w->asleep = w->clock_stands = false;
+    plan_sleep(w);
     do {
         w->power.off = false;
         w->power.cut_at = fake_chance(&w->random, 4) ? w->power.ticks + month_random(w, 0, 400) : UINT64_MAX;
@@ -137,7 +153,7 @@ static void power_gone(struct month_world *w)
     keep_counts(w);
     w->counts.power_cuts++;
     fake_link_cut(&w->link);
-    w->on = false;
+    w->on = w->asleep = w->clock_stands = false;
     plan_cut(w);
     if (fake_chance(&w->random, 6)) /* and again soon after */
         w->cut_us = w->true_us + month_random(w, 1, 20 * 60 * MONTH_SECOND_US);
@@ -189,6 +205,51 @@ static void restart(struct month_world *w)
     w->counts.restarts++;
     fake_link_cut(&w->link);
     boot(w);
+}
+
+/* --- suspend --- */
+
+static void poll(struct month_world *w);
+
+/* The clock stood, or what it says now has nothing to do with the time that went by; it never goes back. */
+static void wake_up(struct month_world *w)
+{
+    if (w->clock_stands || !w->asleep) {
+        w->discontinuities++;
+        if (fake_chance(&w->random, 2) || !w->asleep) {
+            w->mono_us +=
+                month_random(w, 0, fake_chance(&w->random, 2) ? MONTH_SECOND_US : 30 * MONTH_HOUR_US);
+            w->counts.clock_jumps++;
+        }
+    }
+    w->asleep = w->clock_stands = false;
+    plan_sleep(w);
+    w->viewer.moved_us = w->true_us; /* nothing played meanwhile */
+    if (fake_chance(&w->random, 2))
+        (void)trib_hint(&w->client, TRIB_HINT_NORMAL);
+    if (!w->power.off)
+        poll(w); /* tributary/port.h: the first call after it */
+}
+
+/* The device stops between two calls, with a clock that counts on or stands; or it runs on and its clock jumps. */
+static void fall_asleep(struct month_world *w)
+{
+    static const uint64_t spans_us[] = {MONTH_SECOND_US, 60 * MONTH_SECOND_US, MONTH_HOUR_US,
+                                        12 * MONTH_HOUR_US};
+    if (fake_chance(&w->random, 5)) {
+        wake_up(w);
+        return;
+    }
+    if (fake_chance(&w->random, 2))
+        (void)trib_hint(&w->client, TRIB_HINT_SUSPEND);
+    if (w->power.off)
+        return;
+    w->counts.suspends++;
+    w->asleep = true;
+    w->clock_stands = !fake_chance(&w->random, 3);
+    w->wake_us = w->true_us + month_random(w, 1000, spans_us[month_random(w, 0, 3)]);
+    if (fake_chance(&w->random, 2))
+        fake_link_cut(&w->link);
 }
 
 /* --- network --- */
@@ -269,6 +330,11 @@ static uint64_t quiet_us(const struct month_world *w, uint64_t until_us)
         return to > w->true_us ? to - w->true_us : 0;
     }
     sooner(&to, w->cut_armed ? w->plug_us : w->cut_us);
+    if (w->asleep) {
+        sooner(&to, w->wake_us);
+        return to > w->true_us ? to - w->true_us : 0;
+    }
+    sooner(&to, w->sleep_us);
     sooner(&to, w->restart_us);
     sooner(&to, w->viewer.next_us);
     sooner(&to, w->poll_us);
@@ -281,6 +347,14 @@ static uint64_t quiet_us(const struct month_world *w, uint64_t until_us)
 
 static void device_step(struct month_world *w)
 {
+    if (w->asleep && w->true_us >= w->wake_us)
+        wake_up(w);
+    else if (!w->asleep && w->true_us >= w->sleep_us)
+        fall_asleep(w);
+    if (w->asleep || w->power.off) {
+        check_power(w);
+        return;
+    }
     month_viewer_act(w);
     if (!w->power.off && (w->recorded_since_poll || w->true_us >= w->poll_us || w->link.down.end > 0))
         poll(w);
@@ -306,15 +380,20 @@ void month_world_run(struct month_world *w, uint64_t until_us)
 void month_world_drain(struct month_world *w)
 {
     struct trib_stats stats;
+    uint64_t began_us = w->true_us;
     w->gateway.swallows = w->away = w->flapping = w->cut_armed = w->gateway.stalls = false;
     w->power.cut_at = UINT64_MAX;
     w->link.reachable = true;
-    w->cut_us = w->restart_us = w->outage_us = w->link_cut_us = w->viewer.next_us = UINT64_MAX;
+    w->cut_us = w->restart_us = w->sleep_us = w->outage_us = w->link_cut_us = w->viewer.next_us = UINT64_MAX;
     if (!w->on)
         boot(w);
-    w->power.cut_at = w->viewer.next_us = UINT64_MAX;
-    if (w->viewer.watching)
-        assert_int_equal(trib_session_end(&w->viewer.session, TRIB_REASON_QUIT), 0);
+    if (w->asleep)
+        wake_up(w);
+    w->power.cut_at = w->viewer.next_us = w->sleep_us = UINT64_MAX;
+    while (w->viewer.watching && trib_session_end(&w->viewer.session, TRIB_REASON_QUIT) == TRIB_EFULL) {
+        assert_true(w->true_us < began_us + MONTH_DAY_US);
+        month_world_run(w, w->true_us + 60 * MONTH_SECOND_US);
+    }
     assert_int_equal(trib_flush(&w->client, 0), 0);
     ledger_promise(&w->ledger, TRIB_LANE_VITAL, UINT64_MAX);
     ledger_promise(&w->ledger, TRIB_LANE_ROUTINE, UINT64_MAX);
@@ -353,6 +432,7 @@ void month_world_init(struct month_world *w, const struct month_plan *plan, cons
     w->config.port = 443;
     w->config.net = fake_link_net(&w->link);
     w->config.clock = (struct trib_clock){w, clock_ms};
+    w->config.discontinuity = (struct trib_discontinuity){w, count_discontinuities};
     w->config.entropy = (struct trib_entropy){w, entropy_fill};
     w->config.lock = (struct trib_lock){w, lock, unlock};
     w->config.staging = w->staging;

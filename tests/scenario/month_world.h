@@ -1,5 +1,6 @@
 /*
- * The world of the simulated month: one device with a clock that drifts and power that goes, its user, and a gateway
+ * The world of the simulated month: one device with a clock that drifts, stands still in suspend or jumps, and power that
+ * goes, its user, and a gateway
  * that is away half of the time. True time is the simulation's; the device has only its own monotonic clock.
  */
 #ifndef TESTS_SCENARIO_MONTH_WORLD_H
@@ -25,13 +26,15 @@ struct month_plan {
 struct month_viewer {
     struct trib_session session;
     bool watching, paused, stalled, seeking, started;
+    enum trib_enum_value end_reason;           /* of a session whose end was refused; 0: none was */
     uint64_t position_ms, length_ms, moved_us; /* moved_us: true time of the newest position */
     uint64_t next_us;
 };
 
 struct month_counts {
     uint64_t power_cuts, cuts_in_a_call, cuts_at_boot, restarts, shutdowns, link_cuts, outages;
-    uint64_t away_us, off_us, watched_us;
+    uint64_t suspends, clock_jumps; /* suspends: of all kinds */
+    uint64_t away_us, off_us, asleep_us, watched_us;
     uint64_t recorded, refused, connects, polls;
     uint64_t erases_least, erases_most;
 };
@@ -43,6 +46,10 @@ struct month_world {
     int drift_ppm, day_ppm;
     uint64_t drift_next_us;
     int gateway_error_ms;
+    uint64_t sleep_us; /* when the device is suspended next, or its clock jumps */
+    uint64_t wake_us;
+    bool asleep, clock_stands;
+    uint32_t discontinuities; /* of the clock, as the port counts them */
 
     struct trib_client client;
     struct trib_config config;
