@@ -5,7 +5,7 @@
 #include "websocket/websocket.h"
 
 #define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-#define RETRY_AFTER_MAX_S 86400u
+#define NUMBER_MAX 86400u /* a day */
 
 #define SEEN_ALL 15 /* all of `names` but the last */
 
@@ -75,44 +75,38 @@ static bool list_has(struct span list, const char *token)
     return false;
 }
 
-/* Delay in seconds. The other form, a date, is of no use to a device without a clock. */
-static uint32_t read_retry_after(struct span value)
+/* 0: it is not a number. A status, or a delay in seconds: its other form, a date, is of no use to a device without a clock. */
+TRIB_ONE_COPY static uint32_t read_number(struct span text)
 {
-    uint32_t seconds = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+    uint32_t number = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned)(text.ptr[i] - '0');
+        if (digit > 9)
             return 0;
-        seconds = seconds * 10 + (uint32_t)(value.ptr[i] - '0');
-        if (seconds > RETRY_AFTER_MAX_S)
-            return RETRY_AFTER_MAX_S;
+        if (number < NUMBER_MAX)
+            number = number * 10 + digit;
     }
-    return seconds;
+    return number < NUMBER_MAX ? number : NUMBER_MAX;
 }
 
 /* HTTP/1.1, and HTTP/1.0 as well when it refuses: proxies answer so when nothing stands behind them. */
 static int read_status_line(struct trib_ws_response *r, struct span line)
 {
-    static const char version[] = "HTTP/1.";
-    const char *p = line.ptr + sizeof version - 1; /* minor version, space, three digits, space or end */
-    if (line.len < sizeof version - 1 + 5 || memcmp(line.ptr, version, sizeof version - 1) != 0)
+    static const char version[] = "HTTP/1."; /* then: minor version, space, three digits, space or end */
+    const char *p = line.ptr;
+    if (line.len < 12 || memcmp(p, version, 7) != 0 || (p[7] & 0xFE) != '0' || p[8] != ' ' ||
+        (line.len > 12 && p[12] != ' '))
         return TRIB_EPROTOCOL;
-    if ((p[0] != '0' && p[0] != '1') || p[1] != ' ' || (line.len > sizeof version - 1 + 5 && p[5] != ' '))
+    uint32_t status = read_number((struct span){p + 9, 3});
+    if (status < 100 || (status == 101 && p[7] == '0'))
         return TRIB_EPROTOCOL;
-    uint16_t status = 0;
-    for (unsigned i = 2; i < 5; i++) {
-        if (p[i] < '0' || p[i] > '9')
-            return TRIB_EPROTOCOL;
-        status = (uint16_t)(status * 10 + (p[i] - '0'));
-    }
-    if (status < 100 || (status == 101 && p[0] == '0'))
-        return TRIB_EPROTOCOL;
-    r->status = status;
+    r->status = (uint16_t)status;
     return 0;
 }
 
 /* The fields that matter, one bit each in `seen`, in this order. */
-static const char names[][25] = {"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol",
-                                 "Sec-WebSocket-Extensions"};
+static const char names[] =
+    "Upgrade\0Connection\0Sec-WebSocket-Accept\0Sec-WebSocket-Protocol\0Sec-WebSocket-Extensions\0";
 enum { UPGRADE, CONNECTION, ACCEPT, PROTOCOL, EXTENSIONS };
 
 /* A field that must be there, right, and there once; but Connection may come in parts, and no extension was offered. */
@@ -120,9 +114,13 @@ static int read_upgrade_field(struct trib_ws_response *r, struct span name, stru
 {
     unsigned which = 0;
     bool right = false;
-    while (!equal_ignoring_case(name, names[which]))
-        if (++which == sizeof names / sizeof names[0])
+    const char *known = names;
+    while (!equal_ignoring_case(name, known)) {
+        known += strlen(known) + 1;
+        which++;
+        if (*known == '\0')
             return 0;
+    }
     uint8_t bit = (uint8_t)(1u << which);
     if (which == CONNECTION) {
         r->seen |= list_has(value, "upgrade") ? bit : 0;
@@ -131,7 +129,7 @@ static int read_upgrade_field(struct trib_ws_response *r, struct span name, stru
     if (which == UPGRADE)
         right = equal_ignoring_case(value, "websocket");
     else if (which == ACCEPT)
-        right = is_exactly(value, r->accept, sizeof r->accept);
+        right = is_exactly(value, r->line - TRIB_WS_ACCEPT_CHARS, TRIB_WS_ACCEPT_CHARS);
     else if (which == PROTOCOL)
         right = is_exactly(value, r->subprotocol, strlen(r->subprotocol));
     if (!right || (r->seen & bit) != 0)
@@ -148,7 +146,7 @@ static int read_field(struct trib_ws_response *r, struct span line)
     struct span value = trim((struct span){line.ptr + name.len + 1, line.len - name.len - 1});
     if (r->status != 101) {
         if (equal_ignoring_case(name, "Retry-After"))
-            r->retry_after_s = read_retry_after(value);
+            r->retry_after_s = read_number(value);
         return 0;
     }
     return read_upgrade_field(r, name, value);
@@ -165,7 +163,7 @@ static int judge(const struct trib_ws_response *r)
 }
 
 /* One line, without its end. TRIB_EAGAIN: the header goes on. */
-static int read_line(struct trib_ws_response *r)
+TRIB_ONE_COPY static int read_line(struct trib_ws_response *r)
 {
     struct span line = {r->line, r->line_len};
     if (line.len > 0 && !r->line_cut && line.ptr[line.len - 1] == '\r')
@@ -189,13 +187,13 @@ void trib_ws_response_init(struct trib_ws_response *r, const uint8_t nonce[TRIB_
     uint8_t digest[TRIB_WS_SHA1_BYTES];
     memset(r, 0, sizeof *r);
     r->subprotocol = subprotocol;
-    r->line = line;
-    r->line_cap = line_cap;
+    r->line = line + TRIB_WS_ACCEPT_CHARS;
+    r->line_cap = line_cap - TRIB_WS_ACCEPT_CHARS;
     trib_ws_sha1_init(&sha1);
     trib_ws_sha1_update(&sha1, line, trib_ws_base64(nonce, TRIB_WS_NONCE_BYTES, line));
     trib_ws_sha1_update(&sha1, ACCEPT_GUID, sizeof ACCEPT_GUID - 1);
     trib_ws_sha1_finish(&sha1, digest);
-    trib_ws_base64(digest, sizeof digest, r->accept);
+    trib_ws_base64(digest, sizeof digest, line);
 }
 
 int trib_ws_response_feed(struct trib_ws_response *r, const uint8_t *data, size_t len, size_t *out_used)

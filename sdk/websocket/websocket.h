@@ -64,12 +64,11 @@ TRIB_MUST_CHECK int trib_ws_request_write(const struct trib_ws_request *request,
 
 /* Reads the answer. All fields are the parser's own but for the two results named so. */
 struct trib_ws_response {
-    char *line; /* borrowed: one line at a time is kept here */
+    char *line; /* borrowed: one line at a time is kept here; before it what Sec-WebSocket-Accept must be */
     size_t line_cap;
     size_t line_len;
     const char *subprotocol; /* borrowed: the one asked for */
-    char accept[TRIB_WS_ACCEPT_CHARS];
-    uint32_t retry_after_s; /* result: from Retry-After in seconds (RFC 9110 §10.2.3), 0: none */
+    uint32_t retry_after_s;  /* result: from Retry-After in seconds (RFC 9110 §10.2.3), 0: none */
     uint16_t total;
     uint16_t status; /* result: 0 until the status line was read */
     uint8_t seen;    /* which of the demanded fields were there and right */
