@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "client/client_internal.h"
+#include "wire/base64.h"
 
 #define HASH_BYTES 16u
 
@@ -14,21 +15,6 @@ static size_t append(uint8_t *to, const char *text)
     if (bytes > 0)
         memcpy(to, text, bytes);
     return bytes;
-}
-
-/* RFC 4648 §5, without padding. */
-static void base64url(const uint8_t *from, char *out)
-{
-    for (unsigned i = 0; i < TRIB_USER_HASH_BYTES; i++) {
-        unsigned bit = i * 6, at = bit / 8;
-        unsigned pair = (unsigned)from[at] << 8 | (at + 1 < HASH_BYTES ? from[at + 1] : 0u);
-        unsigned digit = pair >> (10 - bit % 8) & 63;
-        out[i] = (char)(digit < 26   ? 'A' + digit
-                        : digit < 52 ? 'a' + digit - 26
-                        : digit < 62 ? '0' + digit - 52
-                        : digit < 63 ? '-'
-                                     : '_');
-    }
 }
 
 TRIB_OWN_FRAME int trib_client_user(const struct trib_client *client, const char *user,
@@ -50,7 +36,7 @@ TRIB_OWN_FRAME int trib_client_user(const struct trib_client *client, const char
     int rc = config->digest.sha256(config->digest.context, text, n, digest);
     if (rc < 0)
         return rc;
-    base64url(digest, hashed);
+    (void)trib_base64(digest, HASH_BYTES, true, hashed);
     out->data = hashed;
     out->bytes = TRIB_USER_HASH_BYTES;
     return 0;

@@ -87,7 +87,7 @@ static int take_config(struct trib_uplink *u, const uint8_t *data, size_t len)
 }
 
 /* Always ends the connection; the code says why. */
-static int take_bye(struct trib_uplink *u, const uint8_t *data, size_t len)
+TRIB_OWN_FRAME static int take_bye(struct trib_uplink *u, const uint8_t *data, size_t len)
 {
     struct trib_wire_bye bye;
     int error = trib_wire_bye_decode(data, len, &bye);

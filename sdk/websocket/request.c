@@ -1,8 +1,8 @@
 /* The client's opening handshake: RFC 6455 §4.1. */
 #include <string.h>
 
-#include "websocket/digest.h"
 #include "websocket/websocket.h"
+#include "wire/base64.h"
 
 #define NONCE_CHARS 24
 
@@ -74,7 +74,7 @@ int trib_ws_request_write(const struct trib_ws_request *request, const uint8_t n
     put_text(
         &t,
         "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
-    put(&t, key, trib_ws_base64(nonce, TRIB_WS_NONCE_BYTES, key));
+    put(&t, key, trib_base64(nonce, TRIB_WS_NONCE_BYTES, false, key));
     put_text(&t, "\r\nSec-WebSocket-Protocol: ");
     put_value(&t, request->subprotocol);
     if (request->token != NULL) {

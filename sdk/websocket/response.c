@@ -3,6 +3,7 @@
 
 #include "websocket/digest.h"
 #include "websocket/websocket.h"
+#include "wire/base64.h"
 
 #define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define NUMBER_MAX 86400u /* a day */
@@ -183,17 +184,15 @@ TRIB_ONE_COPY static int read_line(struct trib_ws_response *r)
 void trib_ws_response_init(struct trib_ws_response *r, const uint8_t nonce[TRIB_WS_NONCE_BYTES],
                            const char *subprotocol, char *line, size_t line_cap)
 {
-    struct trib_ws_sha1 sha1;
     uint8_t digest[TRIB_WS_SHA1_BYTES];
     memset(r, 0, sizeof *r);
     r->subprotocol = subprotocol;
     r->line = line + TRIB_WS_ACCEPT_CHARS;
     r->line_cap = line_cap - TRIB_WS_ACCEPT_CHARS;
-    trib_ws_sha1_init(&sha1);
-    trib_ws_sha1_update(&sha1, line, trib_ws_base64(nonce, TRIB_WS_NONCE_BYTES, line));
-    trib_ws_sha1_update(&sha1, ACCEPT_GUID, sizeof ACCEPT_GUID - 1);
-    trib_ws_sha1_finish(&sha1, digest);
-    trib_ws_base64(digest, sizeof digest, line);
+    size_t key = trib_base64(nonce, TRIB_WS_NONCE_BYTES, false, line);
+    memcpy(line + key, ACCEPT_GUID, sizeof ACCEPT_GUID - 1);
+    trib_ws_sha1(line, key + sizeof ACCEPT_GUID - 1, digest);
+    trib_base64(digest, sizeof digest, false, line);
 }
 
 int trib_ws_response_feed(struct trib_ws_response *r, const uint8_t *data, size_t len, size_t *out_used)

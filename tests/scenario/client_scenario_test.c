@@ -5,6 +5,7 @@
  */
 #include "support/fake_device.h"
 #include "websocket/digest.h"
+#include "wire/base64.h"
 
 #define QUEUE 65536u
 #define NUMBERS_MAX 20000u
@@ -59,16 +60,13 @@ static void hear_upgrade(struct sim *s)
 {
     char *text = (char *)s->up, answer[256], accept[29] = "";
     uint8_t digest[TRIB_WS_SHA1_BYTES];
-    struct trib_ws_sha1 sha1;
     s->up[s->up_len] = 0;
     if (!strstr(text, "\r\n\r\n"))
         return;
     const char *key = strstr(text, "Sec-WebSocket-Key: ") + 19;
-    trib_ws_sha1_init(&sha1);
-    trib_ws_sha1_update(&sha1, key, 24);
-    trib_ws_sha1_update(&sha1, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
-    trib_ws_sha1_finish(&sha1, digest);
-    trib_ws_base64(digest, sizeof digest, accept);
+    snprintf(answer, sizeof answer, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+    trib_ws_sha1(answer, 60, digest);
+    trib_base64(digest, sizeof digest, false, accept);
     int len = snprintf(answer, sizeof answer,
                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                        "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: tributary.v1.cbor\r\n\r\n",

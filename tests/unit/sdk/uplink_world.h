@@ -18,6 +18,7 @@
 
 #include "tributary/tributary.h"
 #include "websocket/digest.h"
+#include "wire/base64.h"
 
 #define STREAM 0x1122334455667788ull
 #define QUEUE_BYTES (1u << 18)
@@ -214,14 +215,11 @@ static inline void hear_upgrade(void)
     assert_non_null(strstr(text, "\r\nSec-WebSocket-Protocol: tributary.v1.cbor\r\n"));
     assert_non_null(strstr(text, "\r\nAuthorization: Bearer abc.def.ghi\r\n"));
     char *key = strstr(text, "Sec-WebSocket-Key: ") + 19;
-    struct trib_ws_sha1 sha1;
     uint8_t digest[TRIB_WS_SHA1_BYTES];
     char accept[29] = "", answer[256];
-    trib_ws_sha1_init(&sha1);
-    trib_ws_sha1_update(&sha1, key, 24);
-    trib_ws_sha1_update(&sha1, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
-    trib_ws_sha1_finish(&sha1, digest);
-    trib_ws_base64(digest, sizeof digest, accept);
+    snprintf(answer, sizeof answer, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+    trib_ws_sha1(answer, 60, digest);
+    trib_base64(digest, sizeof digest, false, accept);
     snprintf(answer, sizeof answer,
              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: tributary.v1.cbor\r\n\r\n",

@@ -12,6 +12,7 @@
 
 #include "websocket/digest.h"
 #include "websocket/websocket.h"
+#include "wire/base64.h"
 
 /* RFC 6455 §1.3: the nonce of the sample. */
 static const uint8_t nonce[TRIB_WS_NONCE_BYTES] = "the sample nonce";
@@ -56,14 +57,20 @@ static void test_sha1_of_the_standard_vectors(void **state)
         {"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
         {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
          "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         "c1c8bbdc22796e28c0e15163d20899b65621d65a"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         "03f09f5b158a7a8cdad920bddc29b81c18a551f5"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         "0098ba824b5c16427bd7a1122a5a442a25ec644d"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aaaaaaaaaaaaaaaaaaaa",
+         "ee971065aaa017e0632a8ca6c77bb3bf8b1dfc56"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct trib_ws_sha1 s;
         uint8_t digest[TRIB_WS_SHA1_BYTES];
         char hex[2 * TRIB_WS_SHA1_BYTES + 1];
-        trib_ws_sha1_init(&s);
-        trib_ws_sha1_update(&s, cases[i].text, strlen(cases[i].text));
-        trib_ws_sha1_finish(&s, digest);
+        trib_ws_sha1(cases[i].text, strlen(cases[i].text), digest);
         for (size_t k = 0; k < sizeof digest; k++)
             snprintf(hex + 2 * k, 3, "%02x", digest[k]);
         assert_string_equal(hex, cases[i].digest);
@@ -79,12 +86,23 @@ static void test_base64_of_the_standard_vectors(void **state)
                                            {"foo", "Zm9v"},
                                            {"foob", "Zm9vYg=="},
                                            {"fooba", "Zm9vYmE="},
-                                           {"foobar", "Zm9vYmFy"}};
+                                           {"foobar", "Zm9vYmFy"},
+                                           {"?", "Pw=="},
+                                           {"i\xB7\x1D", "abcd"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[16] = "";
-        text[trib_ws_base64((const uint8_t *)cases[i][0], strlen(cases[i][0]), text)] = '\0';
+        text[trib_base64((const uint8_t *)cases[i][0], strlen(cases[i][0]), false, text)] = '\0';
         assert_string_equal(text, cases[i][1]);
+        text[trib_base64((const uint8_t *)cases[i][0], strlen(cases[i][0]), true, text)] = '\0';
+        assert_memory_equal(text, cases[i][1], strcspn(cases[i][1], "="));
+        assert_int_equal(strlen(text), strcspn(cases[i][1], "="));
     }
+    static const uint8_t last[] = {0xFB, 0xFF, 0xBF}; /* the two characters in which they differ */
+    char text[4];
+    assert_int_equal(trib_base64(last, sizeof last, false, text), 4);
+    assert_memory_equal(text, "+/+/", 4);
+    assert_int_equal(trib_base64(last, sizeof last, true, text), 4);
+    assert_memory_equal(text, "-_-_", 4);
 }
 
 static void test_request_has_all_that_the_rfc_demands(void **state)
