@@ -20,7 +20,8 @@
     X(-109, ESTALE, "superseded by a newer connection or state")                                             \
     X(-110, EVERSION, "written by a newer version")                                                          \
     X(-111, EAGAIN, "not now")                                                                               \
-    X(-112, ECRYPTO, "a cryptographic operation failed")
+    X(-112, ECRYPTO, "a cryptographic operation failed")                                                     \
+    X(-113, ELIMIT, "a limit was reached")
 
 enum gw_error_code {
     GW_OK = 0,

@@ -37,6 +37,7 @@ int ctl_journal(const struct ctl *ctl);
 int ctl_quarantine(const struct ctl *ctl);
 int ctl_check_config(const struct ctl *ctl);
 int ctl_reference(const struct ctl *ctl);
+int ctl_schema(const struct ctl *ctl);
 
 /* --- shared helpers --- */
 

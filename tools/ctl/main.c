@@ -38,6 +38,17 @@ static const struct command {
      "Shows everything that is wrong, with file and line, or the effective configuration with worst-case "
      "memory and\n"
      "how long the disk lasts. Exit code 1 if anything is wrong or a file it names cannot be read.\n"},
+    {"schema", ctl_schema, "validate|suite", "judge events by a JSON Schema (drafts 2020-12 and 7)",
+     "  schema validate SCHEMA INSTANCE…    exit code 0 if every instance is valid, else 1 with the faults "
+     "of each\n"
+     "  schema suite DIR [--verbose]        runs files in the format of the official JSON Schema test suite: "
+     "prints each\n"
+     "                  failing case (--verbose: every case) and N of M; exit code 1 if any failed\n"
+     "\n"
+     "  --remotes DIR   where referenced documents lie: http://localhost:1234/a.json is DIR/a.json,\n"
+     "                  http://example.org/a.json is DIR/example.org/a.json; nothing is fetched\n"
+     "  --draft D       of schemas without $schema: 2020-12 (default) or 7\n"
+     "  --formats       `format` decides (2020-12 has it as an annotation)\n"},
     {"reference", ctl_reference, "TOPIC",
      "print a reference: configuration, metrics, or an example configuration",
      "Topics: configuration and metrics (Markdown), example (a configuration file with every key and its "
