@@ -124,7 +124,8 @@ static int build(struct builder *b, struct gw_value *value, struct gw_doc_node *
     struct gw_doc_node *node = gw_arena_alloc(b->arena, sizeof *node);
     if (!node)
         return GW_ENOMEM;
-    *node = (struct gw_doc_node){.up = up, .kind = value->kind, .truth = value->truth};
+    *node = (struct gw_doc_node){
+        .up = up, .kind = value->kind, .truth = value->kind == GW_KIND_BOOL && value->truth};
     int rc = 0;
     if (value->kind == GW_KIND_STRING)
         rc = take_text(b, value, &node->text, &node->text_len);

@@ -1,9 +1,11 @@
 #include "schema/number.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef GW_MUTANT_SCHEMA_DOUBLES
+#include <math.h>
+#endif
 
 #define MANTISSA_DIGITS 19
 #define SCALE_LIMIT 1000000000000
@@ -165,8 +167,18 @@ static int sign(const struct gw_number *n)
     return n->digits == 0 ? 0 : n->negative ? -1 : 1;
 }
 
+#ifdef GW_MUTANT_SCHEMA_DOUBLES /* numbers are what a double holds */
+static double as_double(const struct gw_number *n)
+{
+    return (n->negative ? -1 : 1) * (double)n->mantissa * pow(10, (double)(n->scale - (int64_t)n->digits));
+}
+#endif
+
 int gw_number_compare(const struct gw_number *a, const struct gw_number *b)
 {
+#ifdef GW_MUTANT_SCHEMA_DOUBLES
+    return as_double(a) < as_double(b) ? -1 : as_double(a) > as_double(b);
+#endif
     int p = sign(a), q = sign(b);
     if (p != q || p == 0)
         return p - q;
@@ -192,7 +204,14 @@ bool gw_number_to_int(const struct gw_number *n, int64_t *out)
     return true;
 }
 
-/* a, b < m < 10^19, so a sum of two needs no more than 65 bits: subtract before adding. */
+#ifdef __SIZEOF_INT128__
+static uint64_t multiply_mod(uint64_t a, uint64_t b, uint64_t m)
+{
+    __extension__ typedef unsigned __int128 wide;
+    return (uint64_t)((wide)a * b % m);
+}
+#else
+/* a, b < m < 10^19, so a sum of two may need 65 bits: subtract before adding. */
 static uint64_t multiply_mod(uint64_t a, uint64_t b, uint64_t m)
 {
     uint64_t result = 0;
@@ -205,6 +224,7 @@ static uint64_t multiply_mod(uint64_t a, uint64_t b, uint64_t m)
     }
     return result;
 }
+#endif
 
 static uint64_t power_of_ten_mod(uint64_t exponent, uint64_t m)
 {

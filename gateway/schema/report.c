@@ -121,6 +121,7 @@ int gw_run_fault(struct gw_run *run, const struct gw_frame *frame, unsigned keyw
     if (!run->collect)
         return 1;
     struct writer w = {.text = report->text, .len = report->text_len, .room = report->text_max};
+    run->fuel -= 1000; /* what runs out is seen at the next step */
     if (report->fault_count >= report->fault_max || w.room - w.len < 256) {
         report->more++;
         return 1;
@@ -155,6 +156,7 @@ int gw_run_fault(struct gw_run *run, const struct gw_frame *frame, unsigned keyw
         put(&w, message, strlen(message));
         fault.message = finish(&w, start);
     }
+    run->fuel -= 8 * (int64_t)(w.len - report->text_len);
     if (w.full) {
         report->more++;
         return 1;

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define DOCUMENT_COUNT_MAX 64
-#define TEXT_BYTES_DEFAULT (1u << 20)
+#define RESOURCE_COUNT_MAX 4096
+#define TEXT_BYTES_DEFAULT (512u << 10)
 #define ARENA_FACTOR 96 /* bytes of tree for a byte of text, at most: "[0,0,0" is the worst */
 
 static int out_of_memory(struct gw_resolver *r)
@@ -190,6 +191,8 @@ static int enter_id(struct gw_resolver *r, struct gw_doc_node *node)
         if (!resource->uri)
             return out_of_memory(r);
     } else {
+        if (r->resource_count >= RESOURCE_COUNT_MAX)
+            return gw_schema_fail(r->error, GW_ELIMIT, id, "too many schema resources");
         resource = add_resource(r, node, uri);
         if (!resource)
             return out_of_memory(r);

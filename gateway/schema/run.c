@@ -63,6 +63,8 @@ int gw_run_ops(struct gw_run *run, const struct gw_frame *frame, struct gw_value
                struct gw_marks *marks)
 {
     const struct gw_node *node = &run->schema->nodes[frame->node];
+    if (node->count == 0) /* true; there may be no instructions at all */
+        return 0;
     const struct gw_op *op = run->schema->ops + node->first, *end = op + node->count;
     int verdict = 0;
     for (; op < end; op++) {
@@ -80,7 +82,7 @@ int gw_run_node(struct gw_run *run, const struct gw_frame *frame, struct gw_valu
                 struct gw_marks *marks)
 {
     const struct gw_node *node = &run->schema->nodes[frame->node];
-    run->fuel -= 8 + 4 * (int64_t)node->count;
+    run->fuel -= 32 + 4 * (int64_t)node->count;
     if (run->fuel < 0 || run->depth >= GW_SCHEMA_DEPTH)
         return GW_ELIMIT;
     run->depth++;

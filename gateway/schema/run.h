@@ -83,7 +83,7 @@ static inline int gw_run_finish(struct gw_run *run, struct gw_value *child)
         if (rc != 0)
             return rc;
     }
-    return gw_run_pay(run, 8 + (child->after - child->at));
+    return gw_run_pay(run, 16 + (child->after - child->at));
 }
 
 #endif

@@ -37,12 +37,18 @@ static int branch_open(struct gw_run *run, const struct gw_marks *marks, struct 
 
 static void forget_marks(const struct branch *b, struct gw_marks *marks)
 {
+#ifdef GW_MUTANT_SCHEMA_MARKS /* what a failed branch evaluated stays evaluated */
+    return;
+#endif
     if (marks)
         memcpy(marks->words, b->marks, mark_words(marks) * sizeof *b->marks);
 }
 
 static void forget_faults(struct gw_run *run, const struct branch *b)
 {
+#ifdef GW_MUTANT_SCHEMA_FAULTS /* a branch that need not hold is reported all the same */
+    return;
+#endif
     if (!run->report)
         return;
     run->report->fault_count = b->fault_count;

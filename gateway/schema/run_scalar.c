@@ -6,7 +6,9 @@ int gw_run_number_exactly(struct gw_run *run, const struct gw_frame *frame, cons
 {
     const struct gw_number_rule *rule = op->rule;
     struct gw_number n;
-    int verdict = gw_run_pay(run, 64 + (value->after - value->at));
+    const uint64_t price =
+        rule->has & GW_HAS_MULTIPLE ? 16 : 2; /* a division for each digit and each bit of the exponent */
+    int verdict = gw_run_pay(run, price * (128 + value->after - value->at));
     if (verdict != 0)
         return verdict;
     gw_value_number(value, &n);

@@ -32,7 +32,7 @@ struct gw_schema_options {
     const char *uri;            /* where the schema was found, its base URI; NULL: none */
     gw_schema_load load; /* of referenced documents; NULL: only the drafts' own metaschemas are known */
     void *load_context;
-    size_t text_bytes_max;    /* of all documents together; 0: 1 MiB */
+    size_t text_bytes_max;    /* of all documents together; 0: 512 KiB */
     size_t program_bytes_max; /* 0: 16 MiB */
 };
 
@@ -70,7 +70,7 @@ struct gw_schema_scratch {
 };
 
 #define GW_SCHEMA_SCRATCH_MIN 4096
-#define GW_SCHEMA_FUEL 40000000
+#define GW_SCHEMA_FUEL 20000000
 
 /* memory: 16-byte aligned, at least GW_SCHEMA_SCRATCH_MIN bytes, the caller's; 64 KiB are plenty. 0, or GW_EFULL. */
 GW_MUST_CHECK int gw_schema_scratch_init(void *memory, size_t bytes, struct gw_schema_scratch *out);

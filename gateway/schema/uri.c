@@ -17,8 +17,10 @@ struct parts {
 static size_t span_until(const char *text, size_t len, const char *stops)
 {
     size_t i = 0;
-    while (i < len && !strchr(stops, text[i]))
-        i++;
+    for (; i < len; i++)
+        for (const char *stop = stops; *stop; stop++)
+            if (text[i] == *stop)
+                return i;
     return i;
 }
 

@@ -130,6 +130,14 @@ int gw_value_equal(const struct gw_value_pair *pair, const struct gw_value *a, c
 /* Equal values have equal hashes. */
 int gw_value_hash(const struct gw_value_pair *pair, const struct gw_value *a, unsigned depth, uint64_t *out);
 
+struct trib_cbor_writer;
+/*
+ * Writes JSON text as CBOR; containers get an indefinite length. GW_EINVALID: a number that is no integer of 64 bits and no
+ * double; GW_EFULL: the writer or the scratch; or what reading says. depth: how many levels are allowed.
+ */
+GW_MUST_CHECK int gw_value_to_cbor(const struct gw_cursor *json, struct gw_scratch *scratch,
+                                   struct trib_cbor_writer *out, unsigned depth);
+
 /* --- of the two encodings, for value.c --- */
 int gw_json_read(const struct gw_cursor *cursor, uint32_t at, struct gw_value *out);
 int gw_json_item(const struct gw_cursor *cursor, struct gw_walk *walk, struct gw_value *out);

@@ -6,7 +6,7 @@
 /* What is read is paid for: comparing is quadratic where an attacker chooses the values. */
 static int pay(const struct gw_value_pair *pair, uint64_t bytes)
 {
-    *pair->fuel -= (int64_t)bytes + 16;
+    *pair->fuel -= (int64_t)bytes + 32;
     return *pair->fuel < 0 ? GW_ELIMIT : 0;
 }
 

@@ -5,10 +5,14 @@
 
 #include "schema.h"
 #include "schema/document.h"
+#include "wire/cbor.h"
+
+#define CBOR_BYTES 65536u
 
 struct suite {
     const struct ctl_schema_options *options;
     struct gw_schema_scratch scratch;
+    uint8_t *cbor; /* CBOR_BYTES */
     const char *file;
     unsigned passed, total;
 };
@@ -43,7 +47,20 @@ static void judge(struct suite *s, const struct gw_doc_node *group, const struct
     putchar('\n');
 }
 
-/* Both ways: the first fault decides, and all are collected; they must agree. */
+/* The same from CBOR; otherwise where CBOR has no such number. */
+static int verdict_of_cbor(struct suite *s, const struct gw_schema *schema, const struct gw_cursor *json,
+                           int otherwise)
+{
+    struct trib_cbor_writer w;
+    trib_cbor_writer_init(&w, s->cbor, CBOR_BYTES);
+    s->scratch.memory.used = 0;
+    if (gw_value_to_cbor(json, &s->scratch.memory, &w, GW_SCHEMA_VALUE_DEPTH) != 0)
+        return otherwise;
+    const struct gw_cursor cursor = {.data = s->cbor, .len = (uint32_t)w.len, .encoding = GW_ENCODING_CBOR};
+    return gw_schema_validate(schema, &s->scratch, &cursor, NULL);
+}
+
+/* Three ways: the first fault decides, all are collected, and the same from CBOR. They must agree. */
 static int verdict_of(struct suite *s, const struct gw_schema *schema, const struct gw_doc_node *data)
 {
     struct gw_schema_fault faults[16];
@@ -53,7 +70,8 @@ static int verdict_of(struct suite *s, const struct gw_schema *schema, const str
     const struct gw_cursor cursor = {.data = (const uint8_t *)data->source, .len = data->source_len};
     int quick = gw_schema_validate(schema, &s->scratch, &cursor, NULL);
     int whole = gw_schema_validate(schema, &s->scratch, &cursor, &report);
-    if (quick != whole || (whole == GW_SCHEMA_INVALID && report.fault_count == 0))
+    if (quick != whole || (whole == GW_SCHEMA_INVALID && report.fault_count == 0) ||
+        verdict_of_cbor(s, schema, &cursor, quick) != quick)
         return GW_EDAMAGED;
     return quick;
 }
@@ -130,11 +148,12 @@ int ctl_schema_suite(const struct ctl *ctl, const struct ctl_schema_options *opt
             CTL_USAGE,
             "schema suite takes one folder: tributaryctl schema suite DIR [--remotes DIR] [--draft D]");
     struct suite s = {.options = options};
-    void *memory = malloc(CTL_SCHEMA_SCRATCH);
+    uint8_t *memory = malloc(CTL_SCHEMA_SCRATCH + CBOR_BYTES);
     if (!memory || gw_schema_scratch_init(memory, CTL_SCHEMA_SCRATCH, &s.scratch) != 0) {
         free(memory);
         return ctl_fail(CTL_FAILED, "out of memory");
     }
+    s.cbor = memory + CTL_SCHEMA_SCRATCH;
     int rc = run_folder(&s, words[0]);
     free(memory);
     if (rc == CTL_OK)
