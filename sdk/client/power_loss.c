@@ -151,7 +151,31 @@ TRIB_OWN_FRAME static int find(const struct trib_client *client, struct seen *ou
     return rc;
 }
 
-/* The fields of the session's newest checkpoint; its last sign of life and the newest ord of its boot into *s. */
+/* The parts of a session's life add up to it. The gateway bounds the other fields, and refuses what is no field. */
+TRIB_ONE_COPY static bool is_sound(const uint8_t *fields, uint32_t length, uint64_t lived_ms)
+{
+    static const uint32_t parts = (uint32_t)(TRIB_F(STARTUP_MS) | TRIB_F(PLAYED_MS) | TRIB_F(PAUSED_MS) |
+                                             TRIB_F(BUFFERING_MS) | TRIB_F(SEEKING_MS) | TRIB_F(UNKNOWN_MS));
+    struct trib_cbor_reader r;
+    trib_cbor_reader_init(&r, fields, length);
+    struct trib_cbor_container map = trib_cbor_get_map(&r);
+    while (trib_cbor_next(&r, &map)) {
+        uint64_t key = trib_cbor_get_uint(&r), part = 0;
+        if (key < 32 && (parts >> key & 1))
+            part = trib_cbor_get_uint(&r);
+        else
+            trib_cbor_skip(&r);
+        if (part > lived_ms)
+            return false;
+        lived_ms -= part;
+    }
+    return trib_cbor_at_end(&r);
+}
+
+/*
+ * The fields of the session's newest checkpoint; its last sign of life and the newest ord of its boot into *s. Besides
+ * FIELDS_MAX, TRIB_RING_HEAD_MAX bytes before out and TRIB_RING_TAIL_BYTES behind it are overwritten.
+ */
 TRIB_OWN_FRAME static uint32_t totals(const struct trib_client *client, struct seen *s, uint8_t *out)
 {
     const struct trib_ring *r = &client->lanes[TRIB_LANE_ROUTINE].ring;
@@ -168,11 +192,15 @@ TRIB_OWN_FRAME static uint32_t totals(const struct trib_client *client, struct s
         if (record.kind >= TRIB_RECORD_BASE || record.context != context || context == UINT32_MAX)
             continue;
         sign_of_life(s, &record);
-        if (record.kind == TRIB_EVENT_CHECKPOINT && record.data_bytes <= FIELDS_MAX &&
-            r->storage->read(r->storage->context, record.data, out, record.data_bytes) == 0)
-            length = record.data_bytes;
+        if (record.kind == TRIB_EVENT_CHECKPOINT && record.data_bytes <= FIELDS_MAX)
+            length = trib_ring_read_checked(r->storage, record.data, record.head, record.data_bytes, c.seed,
+                                            out) == 0
+                         ? record.data_bytes
+                         : 0;
     }
-    return length;
+    /* A session that outlived a jump of the clock began in an earlier boot. */
+    uint64_t lived_ms = client->config->discontinuity.count ? UINT64_MAX : s->mono_ms;
+    return length > 0 && is_sound(out, length, lived_ms) ? length : 0;
 }
 
 /* What session.end says: the reason, and the checkpoint's fields as they are. */
@@ -253,7 +281,8 @@ void trib_client_end_lost_sessions(struct trib_client *client)
 {
     struct trib_ring *r = &client->lanes[TRIB_LANE_VITAL].ring;
     struct seen session;
-    uint8_t fields[FIELDS_MAX + 2];
+    uint8_t buffer[TRIB_RING_HEAD_MAX + FIELDS_MAX + TRIB_RING_TAIL_BYTES];
+    uint8_t *fields = buffer + TRIB_RING_HEAD_MAX;
     int rc = 0;
     for (unsigned i = 0; i < SESSIONS_MAX && (rc = find(client, &session)) > 0; i++) {
         uint32_t length = end_fields(fields, totals(client, &session, fields));
