@@ -50,46 +50,34 @@ void trib_client_write_log(const struct trib_config *config, enum trib_log_level
         config->log.write(config->log.context, level, text);
 }
 
-/* What it must be stands in tributary.h. */
-static int refuse(const struct trib_client *client, const char *field)
-{
-    static const char tail[] = " is missing or not allowed";
-    char text[64] = "config.";
-    size_t at = sizeof "config." - 1, length = strlen(field);
-    if (TRIB_HAS_LOG) {
-        memcpy(text + at, field, length);
-        memcpy(text + at + length, tail, sizeof tail);
-        trib_client_log(client, TRIB_LOG_ERROR, text);
-    }
-    return TRIB_EINVAL;
-}
+/* Without a log, that something is wrong. */
+#define TEXT(text) (TRIB_HAS_LOG ? (text) : "")
 
-/* The field. */
 TRIB_ONE_COPY static const char *what_is_wrong(const struct trib_config *c)
 {
     size_t device = c->device_id ? strlen(c->device_id) : 0;
     if (device == 0 || device > TRIB_WIRE_DEVICE_BYTES_MAX)
-        return "device_id";
+        return TEXT("config.device_id: 1 to 64 bytes");
     if (!c->host || c->host[0] == 0)
-        return "host";
+        return TEXT("config.host is missing");
     if (!c->net.connect || !c->net.send || !c->net.receive || !c->net.close)
-        return "net";
+        return TEXT("config.net: all four calls are needed");
     if (!c->clock.mono_ms)
-        return "clock";
+        return TEXT("config.clock.mono_ms is missing");
     if (!c->entropy.fill)
-        return "entropy";
+        return TEXT("config.entropy.fill is missing");
     if (!c->digest.sha256 && !c->user_id_as_given)
-        return "digest";
+        return TEXT("config.digest.sha256 is missing, and config.user_id_as_given is not set");
     if (c->user_salt && (c->user_salt[0] == 0 || strlen(c->user_salt) > TRIB_USER_SALT_MAX))
-        return "user_salt";
+        return TEXT("config.user_salt: 1 to 64 bytes");
     if (!c->lock.lock != !c->lock.unlock)
-        return "lock";
+        return TEXT("config.lock: both calls or none");
     if (!c->staging || c->staging_bytes < 512 || c->staging_bytes > UINT32_MAX)
-        return "staging";
+        return TEXT("config.staging: at least 512 bytes");
     if (!c->transmit || c->transmit_bytes < 1024)
-        return "transmit";
+        return TEXT("config.transmit: at least 1024 bytes");
     if (!c->receive || c->receive_bytes < 1024)
-        return "receive";
+        return TEXT("config.receive: at least 1024 bytes");
     return NULL;
 }
 
@@ -100,7 +88,10 @@ static int mount(struct trib_client *client, struct trib_ring_found found[TRIB_L
         int rc =
             trib_lane_mount(&client->lanes[lane], (enum trib_lane)lane, &config->storage[lane], &found[lane]);
         if (rc == TRIB_EINVAL)
-            return refuse(client, lane == TRIB_LANE_VITAL ? "storage[vital]" : "storage[routine]");
+            trib_client_log(client, TRIB_LOG_ERROR,
+                            lane == TRIB_LANE_VITAL
+                                ? "config.storage[vital]: geometry or calls are not allowed"
+                                : "config.storage[routine]: geometry or calls are not allowed");
         if (rc < 0)
             return rc;
         client->boot = found[lane].boot > client->boot ? found[lane].boot : client->boot;
@@ -148,8 +139,10 @@ int trib_init(struct trib_client *client, const struct trib_config *config)
     const char *wrong = what_is_wrong(config);
     memset(client, 0, sizeof *client);
     client->config = config;
-    if (wrong)
-        return refuse(client, wrong);
+    if (wrong) {
+        trib_client_log(client, TRIB_LOG_ERROR, wrong);
+        return TRIB_EINVAL;
+    }
     client->boot_began_ms = trib_client_now(client);
     client->discontinuities = discontinuities(client);
     client->staging.buffer = config->staging;
