@@ -140,6 +140,19 @@ static void test_regex_bombs_end_in_a_limit(void **state)
     assert_int_equal(run(), GW_ELIMIT);
 }
 
+/* No single match reaches its limit; together they would take seconds. */
+static void test_many_expensive_matches_end_in_a_limit(void **state)
+{
+    (void)state;
+    begin();
+    SCHEMA("{\"items\":{\"not\":{\"pattern\":\"^(a+)+$\"}}}");
+    INSTANCE("[");
+    for (unsigned i = 0; i < 50000; i++)
+        INSTANCE("%s\"aaaaaaaaaaaaaa!\"", i ? "," : "");
+    INSTANCE("]");
+    assert_int_equal(run(), GW_ELIMIT);
+}
+
 static void test_large_patterns_are_refused(void **state)
 {
     (void)state;
@@ -294,6 +307,7 @@ int main(void)
         TEST(test_schema_bombs_end_in_a_limit),
         TEST(test_references_in_a_circle_end_in_a_limit),
         TEST(test_regex_bombs_end_in_a_limit),
+        TEST(test_many_expensive_matches_end_in_a_limit),
         TEST(test_large_patterns_are_refused),
         TEST(test_deep_nesting_is_refused),
         TEST(test_large_schemas_compile_soon_or_are_refused),

@@ -28,7 +28,7 @@ static struct {
     struct gw_schema_report report;
 } it;
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
     (void)state;
     memset(&it, 0, sizeof it);
@@ -37,7 +37,7 @@ static int setup(void **state)
     return gw_schema_scratch_init(it.memory, sizeof it.memory, &it.scratch);
 }
 
-static int teardown(void **state)
+static inline int teardown(void **state)
 {
     (void)state;
     gw_schema_free(it.schema);
@@ -45,7 +45,7 @@ static int teardown(void **state)
 }
 
 /* The text is copied to a block of its exact size, so that a sanitizer sees each read behind its end. */
-static int try_compile(const char *text, size_t len)
+static inline int try_compile(const char *text, size_t len)
 {
     char *exact = malloc(len ? len : 1);
     assert_non_null(exact);
@@ -65,8 +65,8 @@ static inline void compile(const char *text)
     assert_int_equal(rc, 0);
 }
 
-static int judge_bytes(const void *data, size_t len, enum gw_encoding encoding,
-                       struct gw_schema_report *report)
+static inline int judge_bytes(const void *data, size_t len, enum gw_encoding encoding,
+                              struct gw_schema_report *report)
 {
     uint8_t *exact = malloc(len ? len : 1);
     assert_non_null(exact);

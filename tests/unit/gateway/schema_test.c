@@ -86,7 +86,17 @@ static void test_numbers_are_exact(void **state)
     assert_int_equal(judge("-1"), GW_SCHEMA_INVALID);
     assert_int_equal(judge("3"), GW_SCHEMA_INVALID);
     assert_int_equal(judge("-0.5"), GW_SCHEMA_INVALID);
+    compile("{\"minimum\":0.5}");
+    assert_int_equal(judge("0"), GW_SCHEMA_INVALID);
+    assert_int_equal(judge("1"), GW_SCHEMA_VALID);
+    compile("{\"maximum\":-0.5}");
+    assert_int_equal(judge("0"), GW_SCHEMA_INVALID);
+    assert_int_equal(judge("-1"), GW_SCHEMA_VALID);
+    compile("{\"const\":{\"a\":1,\"b\":2}}");
+    assert_int_equal(judge("{\"a\":1}"), GW_SCHEMA_INVALID);
+    assert_int_equal(judge("{\"b\":2.0,\"a\":1}"), GW_SCHEMA_VALID);
     compile("{\"uniqueItems\":true}");
+    assert_int_equal(judge("[{\"a\":1},{\"a\":1,\"b\":2}]"), GW_SCHEMA_VALID);
     assert_int_equal(judge("[1,1.0]"), GW_SCHEMA_INVALID);
     assert_int_equal(judge("[{\"a\":1,\"b\":[2]},{\"b\":[2e0],\"a\":1}]"), GW_SCHEMA_INVALID);
     assert_int_equal(judge("[9007199254740993,9007199254740992,0.1,\"0.1\"]"), GW_SCHEMA_VALID);
@@ -128,6 +138,9 @@ static void test_what_is_not_json_is_refused_wherever_it_stands(void **state)
                                       "tru",
                                       "\"\\x\"",
                                       "\"\\ud800\"",
+                                      "\"\\udc00\"",
+                                      "\"\\udc00\\udc00\"",
+                                      "\"\\ud800\\ud800\"",
                                       "\"\x01\"",
                                       "\"\xff\"",
                                       "\"\xc0\x80\"",
@@ -216,11 +229,11 @@ static void test_formats_decide_only_when_asked_to(void **state)
 static void test_simple_patterns_mean_what_the_engine_says(void **state)
 {
     (void)state;
-    static const char *const patterns[] = {"[0-9a-f]{4}$",  "a[b-d]*e?$", "x-",
-                                           "[a-z]+[0-9]*$", "a{2,3}b$",   "[-+]?[0-9]+$"};
-    static const char *const texts[] = {"",       "01af", "01ag", "01aff", "ae",  "abcde",
-                                        "abcdee", "x-y",  "X-",   "ab",    "aab", "aaab",
-                                        "aaaab",  "abc9", "9",    "+9",    "9+",  "01af\\n"};
+    static const char *const patterns[] = {"[0-9a-f]{4}$", "a[b-d]*e?$", "x-",     "[a-z]+[0-9]*$",
+                                           "a{2,3}b$",     "[a-z]+c$",   "a*b?a$", "[-+]?[0-9]+$"};
+    static const char *const texts[] = {"",     "01af",  "01ag", "01aff", "ae",  "abcde", "abcdee",
+                                        "x-y",  "X-",    "ab",   "abc",   "aba", "aaa",   "aab",
+                                        "aaab", "aaaab", "abc9", "9",     "+9",  "9+",    "01af\\n"};
     for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++)
         for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
             char schema[64], text[32];
