@@ -232,27 +232,30 @@ void trib_lane_advance(struct trib_lane_state *lane, const struct trib_lane_item
 }
 
 size_t trib_lane_streams(const struct trib_lane_state *lane, enum trib_lane which,
-                         struct trib_wire_hello_stream out[2])
+                         struct trib_wire_hello_stream out[TRIB_LANE_STREAMS_MAX])
 {
     const struct trib_ring *r = &lane->ring;
-    uint64_t pos = r->acked_pos, end = 0;
+    uint64_t pos = r->acked_pos, first, end;
+    bool start_acked = r->start_acked;
     size_t n = 0;
     if (!r->open)
         return 0;
-    if (pos < r->first_pos) {
-        uint64_t first;
-        if (trib_ring_stream_at(r, pos, &out[n].stream, &first, &end, NULL) == 0) {
-            out[n].lane = (uint8_t)which;
-            out[n].next_seq = seq_at(first, end);
-            out[n].acked_seq = r->start_acked ? seq_at(first, pos) - 1 : 0;
-            n++;
+    for (bool newest = false; !newest; n++) {
+        if (pos >= r->first_pos || n == TRIB_LANE_STREAMS_MAX - 1 ||
+            trib_ring_stream_at(r, pos, &out[n].stream, &first, &end, NULL) != 0) {
+            newest = true;
+            out[n].stream = r->stream;
+            first = r->first_pos;
+            end = r->durable_pos;
+            start_acked = start_acked && pos >= first;
         }
+        out[n].lane = (uint8_t)which;
+        out[n].next_seq = seq_at(first, end);
+        out[n].acked_seq = start_acked ? seq_at(first, pos) - 1 : 0;
+        pos = end; /* where the next one begins */
+        start_acked = false;
     }
-    out[n].stream = r->stream;
-    out[n].lane = (uint8_t)which;
-    out[n].next_seq = seq_at(r->first_pos, r->durable_pos);
-    out[n].acked_seq = pos >= r->first_pos && r->start_acked ? seq_at(r->first_pos, pos) - 1 : 0;
-    return n + 1;
+    return n;
 }
 
 /* trib_wire_event_crc of a seq. 1: known; 0: not known. A drop has 0. */
@@ -420,7 +423,7 @@ uint64_t trib_lane_durable_seq(const struct trib_lane_state *lane)
 
 uint64_t trib_lane_acked_seq(const struct trib_lane_state *lane)
 {
-    struct trib_wire_hello_stream streams[2];
-    size_t n = trib_lane_streams(lane, TRIB_LANE_VITAL, streams);
-    return n > 0 ? streams[n - 1].acked_seq : 0;
+    const struct trib_ring *r = &lane->ring;
+    return r->open && r->start_acked && r->acked_pos >= r->first_pos ? seq_at(r->first_pos, r->acked_pos) - 1
+                                                                     : 0;
 }

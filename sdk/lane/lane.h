@@ -43,9 +43,11 @@ void trib_lane_advance(struct trib_lane_state *lane, const struct trib_lane_item
 /* Something is there that was not sent. */
 bool trib_lane_pending(const struct trib_lane_state *lane);
 
-/* The lane's streams that may still have something unacked, oldest first; returns how many, at most 2. */
+#define TRIB_LANE_STREAMS_MAX (TRIB_WIRE_STREAMS_MAX / TRIB_LANE_COUNT)
+/* The lane's streams that may still have something unacked, oldest first; returns how many. Of more than fit, the oldest
+ * and the newest. The gateway closes those that HELLO leaves out (docs/protocol.md). */
 size_t trib_lane_streams(const struct trib_lane_state *lane, enum trib_lane which,
-                         struct trib_wire_hello_stream out[2]);
+                         struct trib_wire_hello_stream out[TRIB_LANE_STREAMS_MAX]);
 /* What the gateway has committed. TRIB_ERANGE: it has what this journal never had: roll back. */
 TRIB_MUST_CHECK int trib_lane_welcome(struct trib_lane_state *lane, const struct trib_wire_welcome *welcome);
 /* True if the stream is one of this lane. */

@@ -110,7 +110,7 @@ static void test_a_stream_begins_with_its_start(void **state)
 static void test_a_lost_stream_is_finished_before_the_next(void **state)
 {
     struct world *w = *state;
-    struct trib_wire_hello_stream streams[2];
+    struct trib_wire_hello_stream streams[TRIB_LANE_STREAMS_MAX];
     struct trib_lane_item item;
     put(w, 3);
     assert_int_equal(begin(w, 0xB, TRIB_START_REASON_LOST, UINT64_MAX, 5),
@@ -138,6 +138,54 @@ static void test_a_lost_stream_is_finished_before_the_next(void **state)
     assert_int_equal(trib_lane_streams(&w->lane, TRIB_LANE_ROUTINE, streams), 1);
     assert_true(trib_lane_ack(&w->lane, 0xB, 3));
     assert_int_equal(trib_lane_waiting(&w->lane), 0);
+}
+
+/* A gateway closes what HELLO leaves out, and then takes no event of it. */
+static void test_hello_names_each_stream_that_has_something_unacked(void **state)
+{
+    struct world *w = *state;
+    struct trib_wire_hello_stream streams[TRIB_LANE_STREAMS_MAX];
+    static const uint64_t ids[] = {0xA, 0xB, 0xC, 0xD}, next[] = {4, 5, 6, 7};
+    for (unsigned i = 0; i < 4; i++) {
+        if (i > 0)
+            assert_int_equal(begin(w, ids[i], TRIB_START_REASON_LOST, UINT64_MAX, 0), 0);
+        put(w, 2 + i);
+    }
+    for (unsigned boot = 0; boot < 2; boot++, mount(w)) {
+        assert_int_equal(trib_lane_streams(&w->lane, TRIB_LANE_ROUTINE, streams), 4);
+        for (unsigned i = 0; i < 4; i++) {
+            assert_int_equal(streams[i].stream, ids[i]);
+            assert_int_equal(streams[i].lane, TRIB_LANE_ROUTINE);
+            assert_int_equal(streams[i].next_seq, next[i]);
+            assert_int_equal(streams[i].acked_seq, 0);
+        }
+    }
+    expect(w, TRIB_LANE_ITEM_START, 0xA, 1, 0);
+    expect_events(w, 0xA, 2, 3);
+    expect(w, TRIB_LANE_ITEM_START, 0xB, 1, 0);
+    expect_events(w, 0xB, 2, 4);
+    assert_true(trib_lane_ack(&w->lane, 0xA, 3));
+    assert_true(trib_lane_ack(&w->lane, 0xB, 2));
+    assert_int_equal(trib_lane_streams(&w->lane, TRIB_LANE_ROUTINE, streams), 3);
+    assert_int_equal(streams[0].stream, 0xB);
+    assert_int_equal(streams[0].acked_seq, 2);
+    assert_int_equal(streams[1].acked_seq, 0);
+    assert_int_equal(streams[2].stream, 0xD);
+}
+
+/* More of them than HELLO has room for: the oldest ones, which are sent first, and the newest. */
+static void test_of_too_many_streams_hello_names_the_oldest_and_the_newest(void **state)
+{
+    struct world *w = *state;
+    struct trib_wire_hello_stream streams[TRIB_LANE_STREAMS_MAX];
+    for (unsigned i = 1; i < 6; i++) {
+        put(w, 1);
+        assert_int_equal(begin(w, 0xA + i, TRIB_START_REASON_LOST, UINT64_MAX, 0), 0);
+    }
+    assert_int_equal(trib_lane_streams(&w->lane, TRIB_LANE_ROUTINE, streams), 4);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(streams[i].stream, 0xA + i);
+    assert_int_equal(streams[3].stream, 0xF);
 }
 
 static void test_a_roll_back_moves_what_is_unsent_and_copies_nothing(void **state)
@@ -251,6 +299,8 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         CASE(test_a_stream_begins_with_its_start),
         CASE(test_a_lost_stream_is_finished_before_the_next),
+        CASE(test_hello_names_each_stream_that_has_something_unacked),
+        CASE(test_of_too_many_streams_hello_names_the_oldest_and_the_newest),
         CASE(test_a_roll_back_moves_what_is_unsent_and_copies_nothing),
         CASE(test_a_second_roll_back_moves_them_again),
         CASE(test_overflow_is_told_where_it_happened),
