@@ -93,7 +93,7 @@ int gw_compile_node(struct gw_compiler *c, struct gw_doc_node *schema, uint32_t 
     uint32_t room = c->node_room;
     int rc = reserve(c, (void **)&s->nodes, s->node_count, &room, sizeof *s->nodes);
     if (rc == 0)
-        rc = reserve(c, (void **)&c->documents, s->node_count, &c->node_room, sizeof *c->documents);
+        rc = reserve(c, (void **)&c->documents, s->node_count, &c->node_room, sizeof(void *));
     const struct gw_location *location = rc == 0 ? locate(c, schema) : NULL;
     if (!location)
         return rc != 0 ? rc : GW_ELIMIT;

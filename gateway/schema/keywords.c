@@ -1,6 +1,5 @@
 /* Which keywords there are, and which of them count in a schema. */
 #include <stdio.h>
-#include <string.h>
 
 #include "schema/resolve.h"
 
@@ -31,11 +30,17 @@ enum gw_keyword_shape gw_keyword_shape(unsigned keyword)
     return facts[keyword].shape;
 }
 
+static void clear(struct gw_doc_node *out[GW_KW_COUNT])
+{
+    for (unsigned i = 0; i < GW_KW_COUNT; i++)
+        out[i] = NULL;
+}
+
 void gw_resolver_keywords(const struct gw_resolver *r, const struct gw_doc_node *schema,
                           struct gw_doc_node *out[GW_KW_COUNT])
 {
     const struct gw_resource *resource = gw_resource_of(schema);
-    memset(out, 0, GW_KW_COUNT * sizeof *out);
+    clear(out);
     for (struct gw_doc_node *child = schema->first; child; child = child->next) {
         uint32_t keyword = gw_names_find(&r->keywords, child->key, child->key_len);
         if (keyword == GW_NAME_NONE ||
@@ -46,7 +51,7 @@ void gw_resolver_keywords(const struct gw_resolver *r, const struct gw_doc_node 
     }
     struct gw_doc_node *reference = out[GW_KW_REF];
     if (resource->draft == GW_DRAFT_7 && reference) { /* draft 7 §8.3: what stands beside $ref is ignored */
-        memset(out, 0, GW_KW_COUNT * sizeof *out);
+        clear(out);
         out[GW_KW_REF] = reference;
     }
 }

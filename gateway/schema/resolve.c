@@ -108,7 +108,7 @@ static int take_draft(struct gw_resolver *r, const struct gw_doc_node *schema, s
         return gw_schema_fail(r->error, GW_EINVALID, named, "$schema must be a URI");
     struct gw_doc_node *metaschema = gw_map_get(&r->uris, NULL, uri, strlen(uri));
     int rc = metaschema ? 0 : load_document(r, uri, named, &metaschema);
-    if (rc != 0)
+    if (rc != 0 || !metaschema)
         return rc;
     if (metaschema != schema)
         resource->draft = gw_resource_of(metaschema)->draft;
@@ -368,7 +368,7 @@ int gw_resolver_find(struct gw_resolver *r, struct gw_doc_node *from, const stru
         return gw_schema_fail(r->error, GW_EINVALID, reference, "a reference must be a URI reference");
     struct gw_doc_node *node = gw_map_get(&r->uris, NULL, uri, strlen(uri));
     int rc = node ? 0 : load_document(r, uri, reference, &node);
-    if (rc != 0)
+    if (rc != 0 || !node)
         return rc;
     const bool named = *fragment != '\0' && *fragment != '/';
     if (named)

@@ -151,8 +151,8 @@ static void print_result(const struct checker *c, const char *path, bool valid, 
 
 static int check_file(struct checker *c, const char *path)
 {
-    char *text;
-    size_t len;
+    char *text = NULL;
+    size_t len = 0;
     int rc = ctl_schema_read(path, &text, &len);
     if (rc != CTL_OK)
         return rc;
@@ -192,8 +192,8 @@ int ctl_schema_validate(const struct ctl *ctl, const struct ctl_schema_options *
     struct checker c = {.ctl = ctl, .results = ctl->json ? cJSON_CreateArray() : NULL};
     struct gw_schema_fault faults[FAULTS_MAX];
     struct gw_error error;
-    char *text;
-    size_t len;
+    char *text = NULL;
+    size_t len = 0;
     int rc = ctl_schema_read(words[0], &text, &len);
     if (rc == CTL_OK) {
         if (gw_schema_compile(text, len, &options->compile, &c.schema, &error) != 0)

@@ -94,8 +94,8 @@ static void run_group(struct suite *s, const struct gw_doc_node *group)
 
 static int run_file(struct suite *s, const char *folder, const char *name)
 {
-    char *path, *text;
-    size_t len;
+    char *path, *text = NULL;
+    size_t len = 0;
     if (asprintf(&path, "%s/%s", folder, name) < 0)
         return ctl_fail(CTL_FAILED, "out of memory");
     int rc = ctl_schema_read(path, &text, &len);
