@@ -7,11 +7,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    /* One file and one buffer for all runs: to make them takes longer than a run. */
+    static int memory = -1;
+    static uint8_t *buffer;
+    static size_t capacity;
     struct gw_stream_file file;
     struct gw_stream_record record;
+    if (memory < 0)
+        memory = memfd_create("stream", MFD_CLOEXEC);
     gw_stream_file_init(&file);
-    file.fd = memfd_create("stream", MFD_CLOEXEC);
-    if (file.fd < 0 || write(file.fd, data, size) != (ssize_t)size)
+    file.fd = memory;
+    file.buffer = buffer;
+    file.capacity = capacity;
+    if (file.fd < 0 || pwrite(file.fd, data, size, 0) != (ssize_t)size ||
+        ftruncate(file.fd, (off_t)size) != 0)
         abort();
     for (;;) {
         const uint64_t before = gw_stream_file_position(&file);
@@ -32,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (gw_stream_file_position(&file) <= before || gw_stream_file_position(&file) > size)
             abort();
     }
-    gw_stream_file_close(&file);
+    buffer = file.buffer;
+    capacity = file.capacity;
     return 0;
 }
