@@ -48,17 +48,28 @@ void *gw_arena_alloc(struct gw_arena *arena, size_t bytes)
     return p;
 }
 
+static void free_chunks(struct gw_arena_chunk *chunk)
+{
+    while (chunk) {
+        struct gw_arena_chunk *next = chunk->next;
+        free(chunk);
+        chunk = next;
+    }
+}
+
 void gw_arena_reset(struct gw_arena *arena)
 {
+    size_t used = arena->used_bytes;
     arena->used_bytes = 0;
     if (!arena->first)
         return;
-    struct gw_arena_chunk *extra = arena->first->next;
-    while (extra) {
-        struct gw_arena_chunk *next = extra->next;
-        free(extra);
-        extra = next;
+    if (arena->first->next && used > arena->chunk_bytes && used <= GW_ARENA_KEPT_BYTES) {
+        /* It was too small: the next one is made for all of this, with a quarter of room, when it is needed. */
+        arena->chunk_bytes = used + used / 4;
+        gw_arena_free(arena);
+        return;
     }
+    free_chunks(arena->first->next);
     arena->first->next = NULL;
     arena->first->used = 0;
     arena->current = arena->first;
@@ -66,7 +77,7 @@ void gw_arena_reset(struct gw_arena *arena)
 
 void gw_arena_free(struct gw_arena *arena)
 {
-    gw_arena_reset(arena);
-    free(arena->first);
+    free_chunks(arena->first);
     arena->first = arena->current = NULL;
+    arena->used_bytes = 0;
 }

@@ -1,6 +1,7 @@
 /*
  * Arena: memory that is freed all at once. One per batch, reused; never shared between threads.
- * It grows by chunks up to a limit and keeps its first chunk over a reset.
+ * It grows by chunks up to a limit. Over a reset it keeps one chunk, as large as what it was last used for (up to
+ * GW_ARENA_KEPT_BYTES), so that an arena that is used for the same again and again takes no memory from the system.
  */
 #ifndef GW_BASE_ARENA_H
 #define GW_BASE_ARENA_H
@@ -8,6 +9,8 @@
 #include <stddef.h>
 
 struct gw_arena_chunk;
+
+#define GW_ARENA_KEPT_BYTES (256u << 10)
 
 struct gw_arena {
     struct gw_arena_chunk *first, *current;

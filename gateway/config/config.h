@@ -27,6 +27,7 @@ struct gw_config {
         uint16_t port; /* 0: any, written to data.folder/run/port */
         const char *path;
         const char *certificate, *key;
+        uint32_t threads; /* 0: as many as cores */
         const char *origins[GW_CONFIG_ORIGINS_MAX];
         size_t origin_count;
     } listen;
@@ -46,6 +47,7 @@ struct gw_config {
         const char *pseudonym_key_file; /* "": made at the first start in data.folder/keys */
         const char *seal_key_id;
         const char *seal_key_file;
+        uint32_t pseudonym_cache; /* values a thread remembers; 0: none */
     } privacy;
     struct {
         uint32_t connections;

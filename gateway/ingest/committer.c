@@ -146,6 +146,7 @@ static void *run(void *context)
 {
     struct gw_committer *committer = context;
     pthread_setname_np(pthread_self(), "committer");
+    gw_metrics_own_shard();
     for (bool stop = false; !stop;) {
         struct gw_session_batch *batches = take(committer, &stop);
         if (batches)

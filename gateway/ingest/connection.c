@@ -15,7 +15,7 @@
 /* A peer that sends but does not read would make this grow: beyond it the connection is cut. */
 #define OUT_MAX (256u << 10)
 #define OUT_CHUNK 16384u
-#define SPARE_BATCHES_MAX 256
+#define SPARE_BYTES_MAX (8u << 20) /* of all threads */
 /* TLS handshake and HTTP request together. */
 #define HEAD_MS 10000
 /* How long the peer may take to read our last word before the socket goes. */
@@ -51,12 +51,23 @@ struct gw_connection *gw_connection_new(struct gw_ingest_thread *thread, struct 
         slot->generation = 1;
     connection->thread = thread;
     connection->wsi = wsi;
+    connection->waiting = true;
+    atomic_fetch_add_explicit(&thread->waiting, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&thread->ingest->open_total, 1, memory_order_relaxed);
     connection->deadline_ms = gw_clock_mono_ms() + HEAD_MS;
     connection->id =
         (uint64_t)thread->index << 56 | (uint64_t)slot->generation << 24 | (uint64_t)(slot - thread->slots);
     gw_frame_reader_init(&connection->frames);
     thread->open_count++;
     return connection;
+}
+
+/* It has said what it wants, was refused, or is gone. */
+static void waits_no_more(struct gw_connection *connection)
+{
+    if (connection->waiting)
+        atomic_fetch_sub_explicit(&connection->thread->waiting, 1, memory_order_relaxed);
+    connection->waiting = false;
 }
 
 struct gw_connection *gw_connection_find(struct gw_ingest_thread *thread, uint64_t id)
@@ -75,6 +86,8 @@ void gw_connection_closed(struct gw_connection *connection)
     slot->next_free = connection->thread->free_slot;
     connection->thread->free_slot = slot;
     connection->thread->open_count--;
+    waits_no_more(connection);
+    atomic_fetch_sub_explicit(&ingest->open_total, 1, memory_order_relaxed);
     gw_session_lost(&connection->session);
     if (connection->session.rules) { /* it was a websocket */
         atomic_fetch_sub(&ingest->websockets, 1);
@@ -139,6 +152,7 @@ static void put_frame(struct gw_connection *connection, unsigned opcode, const v
 static void start_closing(struct gw_connection *connection)
 {
     connection->phase = GW_CONNECTION_CLOSING;
+    waits_no_more(connection);
     if (!connection->cut)
         connection->deadline_ms = gw_clock_mono_ms() + LINGER_MS;
 }
@@ -229,8 +243,8 @@ static void edge_close(void *context, unsigned reason)
 
 static void edge_get_time(void *context, struct gw_session_time *out)
 {
-    (void)context;
-    gw_clock_utc(out);
+    const struct gw_connection *connection = context;
+    gw_clock_utc_with(&connection->thread->clock, out);
 }
 
 static int edge_stream_get(void *context, const char *device, uint64_t stream, struct gw_journal_stream *out)
@@ -258,10 +272,11 @@ static int edge_claim(void *context, const char *device, struct gw_registry_seat
 static bool edge_settled(void *context, const struct gw_registry_seat *seat)
 {
     struct gw_connection *connection = context;
-    bool settled = gw_registry_settled(ingest_of(connection)->registry, seat);
-    if (!settled)
-        connection->thread->settling = true;
-    return settled;
+    if (gw_registry_settled(ingest_of(connection)->registry, seat))
+        return true;
+    /* The flag, then another look: the committer ends batches first and looks at the flag then. */
+    atomic_store(&connection->thread->settling, true);
+    return gw_registry_settled(ingest_of(connection)->registry, seat);
 }
 
 /*
@@ -301,7 +316,7 @@ static struct gw_session_batch *edge_batch_take(void *context)
     struct gw_session_batch *batch = thread->spare;
     if (batch) {
         thread->spare = batch->next;
-        thread->spare_count--;
+        thread->spare_bytes -= batch->arena.chunk_bytes;
     } else {
         batch = calloc(1, sizeof *batch);
         if (!batch)
@@ -314,20 +329,21 @@ static struct gw_session_batch *edge_batch_take(void *context)
     batch->next = NULL;
     batch->connection = connection->id;
     batch->thread = thread->index;
+    batch->pseudonyms = thread->pseudonyms;
     return batch;
 }
 
 void gw_connection_batch_give(struct gw_ingest_thread *thread, struct gw_session_batch *batch)
 {
-    if (thread->spare_count >= SPARE_BATCHES_MAX) {
+    gw_arena_reset(&batch->arena);
+    if (thread->spare_bytes + batch->arena.chunk_bytes > SPARE_BYTES_MAX / thread->ingest->thread_count) {
         gw_arena_free(&batch->arena);
         free(batch);
         return;
     }
-    gw_arena_reset(&batch->arena);
+    thread->spare_bytes += batch->arena.chunk_bytes;
     batch->next = thread->spare;
     thread->spare = batch;
-    thread->spare_count++;
 }
 
 static void edge_batch_give(void *context, struct gw_session_batch *batch)
@@ -411,6 +427,7 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
     connection->deadline_ms = UINT64_MAX;
     lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
     connection->phase = GW_CONNECTION_WEBSOCKET;
+    waits_no_more(connection);
     gw_metric_add(GW_METRIC_CONNECTIONS, 1);
     gw_session_open(&connection->session, &ingest->rules, &gw_connection_edge, connection, accepted.device,
                     accepted.text, gw_clock_mono_ms());
@@ -525,6 +542,7 @@ int gw_connection_received(struct gw_connection *connection, uint8_t *data, size
 /* Not from within a libwebsockets call about this connection. May free it. */
 static void cut(struct gw_connection *connection)
 {
+    waits_no_more(connection);
     struct lws *wsi = connection->wsi;
     connection->wsi = NULL;
     lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);

@@ -1,5 +1,6 @@
 #include "ingest/ingest.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -20,16 +21,34 @@
 /* How much longer than its message an entry may be: pseudonyms are longer than short user ids. */
 #define MESSAGE_GROWTH (32u << 10)
 
+/* Journal, sinks, logs, admin. */
+#define FILES_BESIDES 256
+/* All threads together; each takes its part, but not fewer than the least. */
+#define ACCEPTS_PER_WAKE 64
+#define ACCEPTS_PER_WAKE_LEAST 8
+
 static void on_outcome(void *context, struct gw_session_batch *batches)
 {
     struct gw_ingest *ingest = context;
     while (batches) {
         struct gw_session_batch *next = batches->next;
-        gw_ingest_thread_outcome(&ingest->threads[batches->thread], batches);
+        struct gw_ingest_thread *thread = &ingest->threads[batches->thread];
+        if (thread->done_tail)
+            thread->done_tail->next = batches;
+        else
+            thread->done_head = batches;
+        thread->done_tail = batches;
+        batches->next = NULL;
         batches = next;
     }
-    for (unsigned i = 0; i < GW_INGEST_THREADS; i++)
-        gw_ingest_thread_wake(&ingest->threads[i]);
+    for (unsigned i = 0; i < ingest->thread_count; i++) {
+        struct gw_ingest_thread *thread = &ingest->threads[i];
+        if (thread->done_head)
+            gw_ingest_thread_outcomes(thread, thread->done_head, thread->done_tail);
+        else if (atomic_load(&thread->settling)) /* what it waits for may have come from another thread */
+            gw_ingest_thread_wake(thread);
+        thread->done_head = thread->done_tail = NULL;
+    }
 }
 
 static void on_stored(void *context, int status)
@@ -68,10 +87,11 @@ static void on_library_log(int level, const char *line)
 }
 
 /* Each connection is a file descriptor; libwebsockets wants the limit to be above what it uses. */
-static int raise_file_limit(uint32_t connections, struct gw_error *error)
+static int raise_file_limit(const struct gw_ingest *ingest, struct gw_error *error)
 {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)connections + connections / 4 + 512;
+    uint32_t connections = ingest->deps.config->limits.connections;
+    rlim_t needed = (rlim_t)ingest->open_limit + 4 * (rlim_t)ingest->thread_count + FILES_BESIDES;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return GW_OK;
     if (limit.rlim_max < needed)
@@ -134,7 +154,7 @@ static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
     int result = config->listen.port != 0
                      ? gw_listener_probe(config->listen.address, config->listen.port, error)
                      : GW_OK;
-    for (unsigned i = 0; result == GW_OK && i < GW_INGEST_THREADS; i++)
+    for (unsigned i = 0; result == GW_OK && i < ingest->thread_count; i++)
         result = gw_ingest_thread_init(ingest, i, error);
     if (result != GW_OK)
         return result;
@@ -146,7 +166,7 @@ static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
                                             .stored = on_stored,
                                             .context = ingest};
     result = gw_committer_start(&committer, &ingest->committer, error);
-    for (unsigned i = 0; result == GW_OK && i < GW_INGEST_THREADS; i++)
+    for (unsigned i = 0; result == GW_OK && i < ingest->thread_count; i++)
         result = gw_ingest_thread_start(&ingest->threads[i], error);
     return result;
 }
@@ -175,10 +195,38 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
         guaranteed < config->limits.credit_bytes ? (uint32_t)guaranteed : config->limits.credit_bytes;
     atomic_init(&ingest->unavailable_until_ms, 0);
     atomic_init(&ingest->websockets, 0);
-    for (unsigned i = 0; i < GW_INGEST_THREADS; i++) {
+}
+
+/* The cores that this process may run on: a container or taskset may leave it fewer than there are. */
+static unsigned usable_cores(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1; /* more than 1,024 cores: let the operator choose */
+    return (unsigned)CPU_COUNT(&cores);
+}
+
+static int make_threads(struct gw_ingest *ingest, struct gw_error *error)
+{
+    const struct gw_config *config = ingest->deps.config;
+    unsigned count = config->listen.threads ? config->listen.threads : usable_cores();
+    if (count > GW_INGEST_THREADS_MAX)
+        count = GW_INGEST_THREADS_MAX;
+    int accepts = ACCEPTS_PER_WAKE / (int)count;
+    ingest->accepts_per_wake = accepts < ACCEPTS_PER_WAKE_LEAST ? ACCEPTS_PER_WAKE_LEAST : accepts;
+    /* libwebsockets frees what was evicted a turn of the loop later: so many are kept for one turn of all loops. */
+    ingest->evict_below = 2 * (size_t)ingest->accepts_per_wake * count;
+    ingest->open_limit =
+        config->limits.connections + config->limits.connections / 4 + 2 * ingest->evict_below;
+    ingest->threads = calloc(count, sizeof *ingest->threads);
+    if (!ingest->threads)
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    ingest->thread_count = count;
+    for (unsigned i = 0; i < count; i++) {
         ingest->threads[i].listen_fd = -1;
         pthread_mutex_init(&ingest->threads[i].inbox_lock, NULL);
     }
+    return GW_OK;
 }
 
 int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, struct gw_error *error)
@@ -190,7 +238,9 @@ int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, s
     lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
     int result = check_limits(deps->config, error);
     if (result == GW_OK)
-        result = raise_file_limit(deps->config->limits.connections, error);
+        result = make_threads(ingest, error);
+    if (result == GW_OK)
+        result = raise_file_limit(ingest, error);
     ingest->registry = gw_registry_new(deps->config->limits.connections);
     if (result == GW_OK && !ingest->registry)
         result = gw_error_set(error, GW_ENOMEM, 0, "out of memory");
@@ -208,18 +258,19 @@ int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, s
 
 void gw_ingest_stop(struct gw_ingest *ingest)
 {
-    for (unsigned i = 0; i < GW_INGEST_THREADS; i++)
+    for (unsigned i = 0; i < ingest->thread_count; i++)
         if (ingest->threads[i].started)
             gw_ingest_thread_drain(&ingest->threads[i]);
-    for (unsigned i = 0; i < GW_INGEST_THREADS; i++)
+    for (unsigned i = 0; i < ingest->thread_count; i++)
         if (ingest->threads[i].started)
             pthread_join(ingest->threads[i].thread, NULL);
     if (ingest->committer)
         gw_committer_stop(ingest->committer);
-    for (unsigned i = 0; i < GW_INGEST_THREADS; i++) {
+    for (unsigned i = 0; i < ingest->thread_count; i++) {
         gw_ingest_thread_free(&ingest->threads[i]);
         pthread_mutex_destroy(&ingest->threads[i].inbox_lock);
     }
+    free(ingest->threads);
     gw_registry_free(ingest->registry);
     gw_jwks_free(ingest->keys);
     free(ingest);

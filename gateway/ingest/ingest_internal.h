@@ -13,7 +13,8 @@
 #include "ingest/jwt.h"
 #include "session/session.h"
 
-#define GW_INGEST_THREADS 1
+/* A connection's id has 8 bits for its thread, and LMDB 126 places for readers. */
+#define GW_INGEST_THREADS_MAX 64
 
 struct gw_ingest_thread;
 
@@ -34,6 +35,7 @@ struct gw_connection {
     enum gw_connection_phase phase;
     bool draining;        /* new messages are ignored */
     bool has_seat;        /* in the registry */
+    bool waiting;         /* counted in its thread's `waiting` */
     bool deaf;            /* its frames cannot be read any more */
     bool peer_closed;     /* the peer sent a close frame */
     bool told_end;        /* TLS close_notify is sent */
@@ -65,20 +67,25 @@ struct gw_ingest_thread {
     uv_timer_t tick;
     uv_poll_t listener;
     bool listening, draining, loop_ready;
-    bool settling; /* a session waits for older batches of its device */
+    atomic_bool settling; /* a session waits for older batches of its device; read by the committer */
     uint64_t drain_until_ms;
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct gw_connection_slot *slots, *free_slot;
     size_t slot_count, slot_limit, open_count;
-    struct gw_session_batch *spare; /* pool */
-    size_t spare_count;
+    _Atomic size_t waiting;                /* connections in TLS handshake or HTTP request; read by all */
+    struct gw_session_batch *spare;        /* pool */
+    size_t spare_bytes;                    /* what their arenas keep */
+    struct gw_pseudonym_cache *pseudonyms; /* NULL: none wanted */
+    struct gw_session_time clock;          /* whether the clock is synchronised, as of the last tick */
+    struct gw_session_batch *done_head, *done_tail; /* committer's thread only: outcomes of this commit */
 
     pthread_mutex_t inbox_lock; /* guards what is below */
     struct gw_session_batch *outcome_head, *outcome_tail;
     uint64_t *replaced;
     size_t replaced_count, replaced_capacity;
     bool drain_wanted;
+    size_t evict_wanted;
 };
 
 struct gw_ingest {
@@ -93,7 +100,11 @@ struct gw_ingest {
     _Atomic uint64_t unavailable_until_ms;
     uint32_t pause_ms; /* committer's thread only; 0: the last commit went well */
     _Atomic uint32_t websockets;
-    struct gw_ingest_thread threads[GW_INGEST_THREADS];
+    _Atomic size_t open_total;      /* sockets of all threads */
+    size_t open_limit, evict_below; /* of open_total; beyond open_limit - evict_below silent ones go */
+    int accepts_per_wake;
+    unsigned thread_count;
+    struct gw_ingest_thread *threads;
 };
 
 /* --- thread.c --- */
@@ -101,8 +112,12 @@ GW_MUST_CHECK int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index
 GW_MUST_CHECK int gw_ingest_thread_start(struct gw_ingest_thread *thread, struct gw_error *error);
 void gw_ingest_thread_free(struct gw_ingest_thread *thread);
 /* From any thread. */
-void gw_ingest_thread_outcome(struct gw_ingest_thread *thread, struct gw_session_batch *batch);
+/* first to last, linked by next: one lock and one wake for all. */
+void gw_ingest_thread_outcomes(struct gw_ingest_thread *thread, struct gw_session_batch *first,
+                               struct gw_session_batch *last);
 void gw_ingest_thread_replaced(struct gw_ingest_thread *thread, uint64_t connection);
+/* Has it close the connection that has said nothing for longest. */
+void gw_ingest_thread_evict(struct gw_ingest_thread *thread);
 void gw_ingest_thread_drain(struct gw_ingest_thread *thread);
 void gw_ingest_thread_wake(struct gw_ingest_thread *thread);
 

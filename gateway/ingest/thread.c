@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -12,12 +13,10 @@
 #include "ingest/listener.h"
 #include "ingest/tls.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 
 #define TICK_MS 100
 #define DRAIN_MS 5000
-#define ACCEPTS_PER_WAKE 64
-/* libwebsockets frees what was evicted a turn of the loop later: so many slots are kept for one turn. */
-#define EVICT_BELOW (2 * ACCEPTS_PER_WAKE)
 /* More than a TLS record, so that one read always empties it and nothing waits inside OpenSSL. */
 #define READ_BYTES 32768
 
@@ -67,9 +66,42 @@ static const struct lws_protocols protocols[] = {{.name = "tributary", .callback
 
 /* --- accepting --- */
 
+/* The thread with the most connections that have not said anything yet. */
+static struct gw_ingest_thread *most_waiting(struct gw_ingest *ingest)
+{
+    struct gw_ingest_thread *most = NULL;
+    size_t count = 0;
+    for (unsigned i = 0; i < ingest->thread_count; i++) {
+        size_t waiting = atomic_load_explicit(&ingest->threads[i].waiting, memory_order_relaxed);
+        if (waiting > count) {
+            most = &ingest->threads[i];
+            count = waiting;
+        }
+    }
+    return most;
+}
+
+/*
+ * Many who connect and say nothing must not keep others out: one that waited longest goes. The kernel chooses the
+ * thread of a connection, so the silent ones may all be with another thread. False: there is no place.
+ */
+static bool make_place(struct gw_ingest_thread *thread)
+{
+    struct gw_ingest *ingest = thread->ingest;
+    size_t open = atomic_load_explicit(&ingest->open_total, memory_order_relaxed);
+    if (open + ingest->evict_below < ingest->open_limit)
+        return true;
+    struct gw_ingest_thread *other = most_waiting(ingest);
+    if (other == thread && gw_connection_evict(thread))
+        return true;
+    if (other && other != thread)
+        gw_ingest_thread_evict(other);
+    return open < ingest->open_limit;
+}
+
 static void accept_some(struct gw_ingest_thread *thread)
 {
-    for (int i = 0; i < ACCEPTS_PER_WAKE; i++) {
+    for (int i = 0; i < thread->ingest->accepts_per_wake; i++) {
         lws_sock_file_fd_type fd = {.sockfd =
                                         accept4(thread->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)};
         if (fd.sockfd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
@@ -81,9 +113,7 @@ static void accept_some(struct gw_ingest_thread *thread)
         }
         if (fd.sockfd < 0)
             return;
-        /* Many who connect and say nothing must not keep others out: the one that waited longest goes. */
-        if (thread->open_count + EVICT_BELOW >= thread->slot_limit && !gw_connection_evict(thread) &&
-            thread->open_count >= thread->slot_limit) {
+        if (!make_place(thread)) {
             close(fd.sockfd);
             continue;
         }
@@ -113,16 +143,25 @@ void gw_ingest_thread_wake(struct gw_ingest_thread *thread)
     uv_async_send(&thread->wake);
 }
 
-void gw_ingest_thread_outcome(struct gw_ingest_thread *thread, struct gw_session_batch *batch)
+void gw_ingest_thread_outcomes(struct gw_ingest_thread *thread, struct gw_session_batch *first,
+                               struct gw_session_batch *last)
 {
-    batch->next = NULL;
     pthread_mutex_lock(&thread->inbox_lock);
     if (thread->outcome_tail)
-        thread->outcome_tail->next = batch;
+        thread->outcome_tail->next = first;
     else
-        thread->outcome_head = batch;
-    thread->outcome_tail = batch;
+        thread->outcome_head = first;
+    thread->outcome_tail = last;
     pthread_mutex_unlock(&thread->inbox_lock);
+    gw_ingest_thread_wake(thread);
+}
+
+void gw_ingest_thread_evict(struct gw_ingest_thread *thread)
+{
+    pthread_mutex_lock(&thread->inbox_lock);
+    thread->evict_wanted++;
+    pthread_mutex_unlock(&thread->inbox_lock);
+    gw_ingest_thread_wake(thread);
 }
 
 void gw_ingest_thread_replaced(struct gw_ingest_thread *thread, uint64_t connection)
@@ -197,7 +236,7 @@ static void tick_all(struct gw_ingest_thread *thread)
 /* Sessions that wait for older batches of their device to be settled may go on now. */
 static void go_on_settling(struct gw_ingest_thread *thread)
 {
-    thread->settling = false; /* edge_settled sets it again */
+    atomic_store(&thread->settling, false); /* edge_settled sets it again */
     for (size_t i = 0; i < thread->slot_count; i++) {
         struct gw_connection *connection = thread->slots[i].connection;
         if (connection && connection->session.state == GW_SESSION_SETTLING)
@@ -225,6 +264,8 @@ static void on_wake(uv_async_t *handle)
     uint64_t *replaced = thread->replaced;
     size_t replaced_count = thread->replaced_count;
     bool drain = thread->drain_wanted;
+    size_t evict = thread->evict_wanted;
+    thread->evict_wanted = 0;
     thread->outcome_head = thread->outcome_tail = NULL;
     thread->replaced = NULL;
     thread->replaced_count = thread->replaced_capacity = 0;
@@ -234,8 +275,10 @@ static void on_wake(uv_async_t *handle)
     free(replaced);
     if (outcomes)
         settle_all(thread, outcomes);
-    if (thread->settling)
+    if (atomic_load(&thread->settling))
         go_on_settling(thread);
+    while (evict > 0 && gw_connection_evict(thread))
+        evict--;
     if (drain && !thread->draining)
         start_draining(thread);
 }
@@ -243,6 +286,7 @@ static void on_wake(uv_async_t *handle)
 static void on_tick(uv_timer_t *handle)
 {
     struct gw_ingest_thread *thread = handle->data;
+    gw_clock_utc(&thread->clock);
     tick_all(thread);
     listen_again(thread);
     if (thread->draining && (thread->open_count == 0 || gw_clock_mono_ms() >= thread->drain_until_ms))
@@ -286,6 +330,7 @@ static int make_loop(struct gw_ingest_thread *thread, struct gw_error *error)
     uv_async_init(&thread->loop, &thread->wake, on_wake);
     uv_timer_init(&thread->loop, &thread->tick);
     uv_poll_init(&thread->loop, &thread->listener, thread->listen_fd);
+    gw_clock_utc(&thread->clock);
     thread->wake.data = thread->tick.data = thread->listener.data = thread;
     uv_timer_start(&thread->tick, on_tick, TICK_MS, TICK_MS);
     listen_again(thread);
@@ -298,10 +343,14 @@ int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_er
     const struct gw_config *config = ingest->deps.config;
     thread->ingest = ingest;
     thread->index = index;
-    thread->slot_limit = config->limits.connections + config->limits.connections / 4 + 2 * EVICT_BELOW;
+    thread->slot_limit = ingest->open_limit; /* the kernel may give one thread all */
     thread->slots = calloc(thread->slot_limit, sizeof *thread->slots);
     if (!thread->slots)
         return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    uint32_t cached = config->privacy.pseudonym_cache;
+    if (cached > 0 && gw_pseudonym_cache_new(cached, &thread->pseudonyms) != GW_OK)
+        return gw_error_set(error, GW_ENOMEM, 0,
+                            "no memory or random bytes for privacy.pseudonym_cache %" PRIu32, cached);
     uint16_t port = index == 0 ? config->listen.port : ingest->port;
     int result = gw_listener_open(config->listen.address, port, &thread->listen_fd, &ingest->port, error);
     if (result == GW_OK)
@@ -317,6 +366,7 @@ static void *run(void *context)
     char name[16];
     snprintf(name, sizeof name, "ingest-%u", thread->index);
     pthread_setname_np(pthread_self(), name);
+    gw_metrics_own_shard();
     uv_run(&thread->loop, UV_RUN_DEFAULT);
     return NULL;
 }
@@ -358,6 +408,7 @@ void gw_ingest_thread_free(struct gw_ingest_thread *thread)
         close(thread->listen_fd);
     free_batches(thread->spare);
     free_batches(thread->outcome_head);
+    gw_pseudonym_cache_free(thread->pseudonyms);
     free(thread->replaced);
     free(thread->slots);
 }

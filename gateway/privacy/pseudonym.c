@@ -1,6 +1,7 @@
 #include "privacy/pseudonym.h"
 
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct gw_pseudonym_key {
     struct gw_hmac_key hmac;
     char prefix[4 + GW_KEY_ID_MAX]; /* "p1.<key id>." */
     size_t prefix_len;
+    uint64_t serial;
 };
 
 int gw_pseudonym_key_new(const uint8_t *secret, size_t secret_len, const char *key_id,
@@ -37,6 +39,8 @@ int gw_pseudonym_key_new(const uint8_t *secret, size_t secret_len, const char *k
     memcpy(key->prefix + 3, key_id, id_len);
     key->prefix[3 + id_len] = '.';
     key->prefix_len = id_len + 4;
+    static _Atomic uint64_t serials;
+    key->serial = atomic_fetch_add(&serials, 1) + 1;
     *out = key;
     return GW_OK;
 }
@@ -62,4 +66,17 @@ size_t gw_pseudonym_text(const struct gw_pseudonym_key *key, const char *user, s
         *p++ = digits[mac[i] & 15];
     }
     return key->prefix_len + 2 * KEPT_BYTES;
+}
+
+size_t gw_pseudonym_text_of(const struct gw_pseudonym_key *key, const char digits[GW_PSEUDONYM_DIGITS],
+                            char out[GW_PSEUDONYM_TEXT_MAX])
+{
+    memcpy(out, key->prefix, key->prefix_len);
+    memcpy(out + key->prefix_len, digits, GW_PSEUDONYM_DIGITS);
+    return key->prefix_len + GW_PSEUDONYM_DIGITS;
+}
+
+uint64_t gw_pseudonym_key_serial(const struct gw_pseudonym_key *key)
+{
+    return key->serial;
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 
 #define GW_PSEUDONYM_TEXT_MAX 64
+#define GW_PSEUDONYM_DIGITS 32 /* its last characters: the MAC in hexadecimal */
 
 struct gw_pseudonym_key; /* shared by threads, immutable */
 
@@ -23,5 +24,10 @@ void gw_pseudonym_key_free(struct gw_pseudonym_key *key);
 /* Writes the text form (not terminated); returns its length, or 0 when OpenSSL fails. */
 size_t gw_pseudonym_text(const struct gw_pseudonym_key *key, const char *user, size_t user_len,
                          char out[GW_PSEUDONYM_TEXT_MAX]);
+/* The text form from digits that gw_pseudonym_text made under this key; returns its length. */
+size_t gw_pseudonym_text_of(const struct gw_pseudonym_key *key, const char digits[GW_PSEUDONYM_DIGITS],
+                            char out[GW_PSEUDONYM_TEXT_MAX]);
+/* Tells keys of this process apart, also one that lies where another did; never 0. */
+uint64_t gw_pseudonym_key_serial(const struct gw_pseudonym_key *key);
 
 #endif

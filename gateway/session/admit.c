@@ -75,14 +75,15 @@ static enum gw_admit_verdict make_room(struct admission *a, size_t bytes)
  * for. */
 static const struct remembered *pseudonym_of(struct admission *a, struct trib_text user)
 {
-    for (unsigned i = 0; i < a->user_count; i++) {
+    for (unsigned i = 0; a->input->pseudonyms && i < a->user_count; i++) {
         const struct remembered *known = &a->users[i];
         if (known->user.len == user.len && memcmp(known->user.ptr, user.ptr, user.len) == 0)
             return known;
     }
     struct remembered *slot = &a->users[a->user_next];
     a->user_next = (a->user_next + 1) % USERS_REMEMBERED;
-    slot->text_len = gw_pseudonym_text(a->policy->pseudonym, user.ptr, user.len, slot->text);
+    slot->text_len =
+        gw_pseudonym_cached(a->input->pseudonyms, a->policy->pseudonym, user.ptr, user.len, slot->text);
     slot->user = user;
     if (slot->text_len == 0) {
         slot->user.len = SIZE_MAX; /* never found */

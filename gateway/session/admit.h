@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "journal/entry.h"
 #include "journal/journal.h"
-#include "privacy/pseudonym.h"
+#include "privacy/pseudonym_cache.h"
 #include "privacy/seal.h"
 #include "wire/message.h"
 
@@ -30,6 +30,7 @@ struct gw_admit_input {
         lanes[TRIB_LANE_COUNT]; /* what the session knows of the streams in the batch's lanes */
     const uint8_t *batch;       /* the whole BATCH message */
     size_t batch_len;
+    struct gw_pseudonym_cache *pseudonyms; /* of this thread; NULL: each pseudonym is computed anew */
 };
 
 struct gw_admitted {

@@ -267,7 +267,8 @@ static enum gw_admit_verdict admit(struct gw_session *session, struct gw_session
                  .received_utc_ms = now.utc_ms,
                  .received_uncertainty_ms = now.uncertainty_ms},
         .batch = message,
-        .batch_len = len};
+        .batch_len = len,
+        .pseudonyms = batch->pseudonyms};
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
         if (streams[lane])
             input.lanes[lane] =

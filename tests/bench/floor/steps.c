@@ -1,0 +1,352 @@
+/* What each thing that the floor does costs, and what they cost measured one by one. */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "floor.h"
+
+#define MEASURED_S 0.3
+
+static SHA256_CTX inner, outer;
+static uint8_t swallowed;
+
+void floor_die(const char *what, int code)
+{
+    fprintf(stderr, "ingest-floor: %s: %d\n", what, code);
+    exit(1);
+}
+
+double floor_cpu_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* --- TLS and frames --- */
+
+bool floor_read(struct floor_link *link)
+{
+    do {
+        if (link->have == FLOOR_INPUT_BYTES)
+            floor_die("message too large", 0);
+        int n = SSL_read(link->ssl, link->input + link->have, (int)(FLOOR_INPUT_BYTES - link->have));
+        if (n <= 0)
+            return SSL_get_error(link->ssl, n) == SSL_ERROR_WANT_READ;
+        link->have += (size_t)n;
+    } while (SSL_pending(link->ssl) > 0);
+    return true;
+}
+
+static void unmask(uint8_t *data, size_t len, const uint8_t mask[4])
+{
+    uint64_t wide;
+    memcpy(&wide, mask, 4);
+    memcpy((uint8_t *)&wide + 4, mask, 4);
+    size_t i = 0;
+    for (; i + sizeof wide <= len; i += sizeof wide) {
+        uint64_t word;
+        memcpy(&word, data + i, sizeof word);
+        word ^= wide;
+        memcpy(data + i, &word, sizeof word);
+    }
+    for (; i < len; i++)
+        data[i] ^= mask[i & 3];
+}
+
+size_t floor_frame(struct floor_link *link, size_t from, uint8_t **out_message, size_t *out_used)
+{
+    uint8_t *p = link->input + from;
+    size_t have = link->have - from, head = 6;
+    if (have < 2)
+        return 0;
+    uint64_t len = p[1] & 0x7f;
+    unsigned more = len == 126 ? 2 : len == 127 ? 8 : 0;
+    head += more;
+    if (have < head)
+        return 0;
+    if (more)
+        len = 0;
+    for (unsigned i = 0; i < more; i++)
+        len = len << 8 | p[2 + i];
+    if (have - head < len)
+        return 0;
+    unmask(p + head, len, p + head - 4);
+    *out_message = p + head;
+    *out_used = head + len;
+    return (p[0] & 0x0f) == 2 ? len : 0;
+}
+
+void floor_write(struct floor_link *link, const uint8_t *message, size_t len)
+{
+    uint8_t frame[2048];
+    size_t head = len < 126 ? 2 : 4;
+    frame[0] = 0x82;
+    frame[1] = (uint8_t)(len < 126 ? len : 126);
+    if (head == 4) {
+        frame[2] = (uint8_t)(len >> 8);
+        frame[3] = (uint8_t)len;
+    }
+    memcpy(frame + head, message, len);
+    if (SSL_write(link->ssl, frame, (int)(head + len)) <= 0)
+        link->websocket = false;
+}
+
+void floor_ack(struct floor_link *link)
+{
+    uint8_t out[1024];
+    size_t len;
+    struct trib_wire_ack ack = {.credit = {1ull << 50, 1ull << 50}};
+    for (int lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        if (link->acked[lane].stream)
+            ack.acked[ack.acked_count++] = link->acked[lane];
+    link->ack_due = false;
+    if (trib_wire_ack_encode(&ack, out, sizeof out, &len))
+        floor_die("ack", 0);
+    floor_write(link, out, len);
+}
+
+/* --- walk and HMAC --- */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+void floor_hmac_init(void)
+{
+    uint8_t pad[64];
+    memset(pad, 0x36 ^ 0x5a, sizeof pad);
+    SHA256_Init(&inner);
+    SHA256_Update(&inner, pad, sizeof pad);
+    memset(pad, 0x5c ^ 0x5a, sizeof pad);
+    SHA256_Init(&outer);
+    SHA256_Update(&outer, pad, sizeof pad);
+}
+
+static void hmac(const void *data, size_t len)
+{
+    uint8_t digest[32];
+    SHA256_CTX context = inner;
+    SHA256_Update(&context, data, len);
+    SHA256_Final(digest, &context);
+    context = outer;
+    SHA256_Update(&context, digest, sizeof digest);
+    SHA256_Final(digest, &context);
+    swallowed ^= digest[0];
+}
+#pragma GCC diagnostic pop
+
+static void walk_fields(const uint8_t *fields, size_t len, bool with_hmac)
+{
+    struct trib_cbor_reader r;
+    trib_cbor_reader_init(&r, fields, len);
+    struct trib_cbor_container map = trib_cbor_get_map(&r);
+    while (trib_cbor_next(&r, &map)) {
+        if (trib_cbor_get_uint(&r) != TRIB_FIELD_USER) {
+            trib_cbor_skip(&r);
+            continue;
+        }
+        size_t n;
+        const char *user = trib_cbor_get_text(&r, &n);
+        if (user && with_hmac)
+            hmac(user, n);
+    }
+}
+
+void floor_walk(const uint8_t *message, size_t len, bool with_hmac, struct floor_walked *out)
+{
+    struct trib_wire_batch_reader reader;
+    struct trib_wire_batch_item item;
+    int more;
+    if (trib_wire_batch_read(&reader, message, len))
+        floor_die("batch", 0);
+    out->events = 0;
+    while ((more = trib_wire_batch_next(&reader, &item)) == 1) {
+        if (item.kind < TRIB_ITEM_FIRST_EVENT)
+            continue;
+        out->events++;
+        walk_fields(item.fields, item.fields_len, with_hmac);
+    }
+    if (more < 0)
+        floor_die("batch item", more);
+    for (int lane = 0; lane < TRIB_LANE_COUNT; lane++)
+        out->last[lane] =
+            (struct trib_wire_position){reader.head.lanes[lane].stream, reader.next_seq[lane] - 1};
+}
+
+/* --- store --- */
+
+void floor_store_open(struct floor_store *store, const char *folder)
+{
+    int rc;
+    MDB_txn *txn;
+    mkdir(folder, 0700);
+    if ((rc = mdb_env_create(&store->env)) || (rc = mdb_env_set_mapsize(store->env, 8ull << 30)) ||
+        (rc = mdb_env_open(store->env, folder, 0, 0600)) || (rc = mdb_txn_begin(store->env, NULL, 0, &txn)) ||
+        (rc = mdb_dbi_open(txn, NULL, 0, &store->dbi)) || (rc = mdb_txn_commit(txn)))
+        floor_die("lmdb", rc);
+}
+
+void floor_store_put(struct floor_store *store, const uint8_t *data, size_t len)
+{
+    int rc;
+    if (!store->txn && (rc = mdb_txn_begin(store->env, NULL, 0, &store->txn)))
+        floor_die("mdb_txn_begin", rc);
+    uint8_t key[8];
+    for (int i = 0; i < 8; i++)
+        key[i] = (uint8_t)(store->next_key >> (56 - 8 * i));
+    store->next_key++;
+    MDB_val k = {sizeof key, key}, v = {len, (void *)(uintptr_t)data};
+    if ((rc = mdb_put(store->txn, store->dbi, &k, &v, MDB_APPEND)))
+        floor_die("mdb_put", rc);
+}
+
+void floor_store_commit(struct floor_store *store)
+{
+    int rc = mdb_txn_commit(store->txn);
+    if (rc)
+        floor_die("mdb_txn_commit", rc);
+    store->txn = NULL;
+}
+
+/* --- each on its own --- */
+
+static double measure_walk(const struct floor_sample *samples, size_t count, bool with_hmac)
+{
+    uint64_t events = 0;
+    double begin = floor_cpu_seconds(), now = begin;
+    for (; now - begin < MEASURED_S; now = floor_cpu_seconds())
+        for (size_t i = 0; i < count; i++) {
+            struct floor_walked walked;
+            floor_walk(samples[i].message, samples[i].len, with_hmac, &walked);
+            events += walked.events;
+        }
+    return (now - begin) / (double)events * 1e9;
+}
+
+static double measure_store(const struct floor_sample *samples, size_t count, size_t per_commit,
+                            double events_a_batch, const char *folder)
+{
+    struct floor_store store = {0};
+    char path[4096];
+    snprintf(path, sizeof path, "%s-steps", folder);
+    floor_store_open(&store, path);
+    uint64_t batches = 0;
+    double begin = floor_cpu_seconds(), now = begin;
+    for (; now - begin < MEASURED_S; now = floor_cpu_seconds()) {
+        for (size_t i = 0; i < per_commit; i++, batches++)
+            floor_store_put(&store, samples[batches % count].message, samples[batches % count].len);
+        floor_store_commit(&store);
+    }
+    mdb_env_close(store.env);
+    return (now - begin) / ((double)batches * events_a_batch) * 1e9;
+}
+
+/* A peer in a process of its own: sends the samples as masked frames, one ack for each `per_ack` of them. */
+static void play_client(int fd, const struct floor_sample *samples, size_t count, uint64_t batches,
+                        size_t per_ack)
+{
+    SSL *ssl = SSL_new(SSL_CTX_new(TLS_client_method()));
+    SSL_set_fd(ssl, fd);
+    if (SSL_connect(ssl) != 1)
+        _exit(1);
+    uint8_t *frame = calloc(1, FLOOR_INPUT_BYTES), ack[1024];
+    for (uint64_t sent = 0, unacked = 0; sent < batches; sent++) {
+        const struct floor_sample *sample = &samples[sent % count];
+        size_t head = sample->len < 126 ? 6 : sample->len < 65536 ? 8 : 14;
+        frame[0] = 0x82;
+        frame[1] = (uint8_t)(0x80 | (head == 6 ? sample->len : head == 8 ? 126 : 127));
+        for (size_t i = 0; i < head - 6; i++)
+            frame[2 + i] = (uint8_t)((uint64_t)sample->len >> 8 * (head - 7 - i));
+        memcpy(frame + head, sample->message, sample->len); /* mask 0: what it costs to undo it is the same */
+        if (SSL_write(ssl, frame, (int)(head + sample->len)) <= 0)
+            _exit(1);
+        if (++unacked == per_ack && SSL_read(ssl, ack, sizeof ack) <= 0)
+            _exit(1);
+        unacked %= per_ack;
+    }
+    _exit(0);
+}
+
+/* A TCP connection to ourselves. */
+static void connect_pair(int out_pair[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    out_pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, 1) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &len) != 0 ||
+        connect(out_pair[1], (struct sockaddr *)&address, len) != 0 ||
+        (out_pair[0] = accept(listener, NULL, NULL)) < 0)
+        floor_die("loopback", 0);
+    setsockopt(out_pair[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(out_pair[1], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    close(listener);
+}
+
+/*
+ * Receive and ack: TLS, frames and system calls, and nothing else. window: batches that the peer has under way.
+ */
+static double measure_receive(SSL_CTX *tls, const struct floor_sample *samples, size_t count, size_t window,
+                              double events_a_batch)
+{
+    int pair[2];
+    connect_pair(pair);
+    uint64_t batches = (uint64_t)(MEASURED_S / 1e-6 / events_a_batch) / window * window + window, got = 0;
+    pid_t child = fork();
+    if (child == 0)
+        play_client(pair[1], samples, count, batches, window);
+    close(pair[1]);
+    struct epoll_event event = {.events = EPOLLIN};
+    int loop = epoll_create1(EPOLL_CLOEXEC);
+    epoll_ctl(loop, EPOLL_CTL_ADD, pair[0], &event);
+    struct floor_link link = {.ssl = SSL_new(tls), .input = malloc(FLOOR_INPUT_BYTES), .websocket = true};
+    SSL_set_fd(link.ssl, pair[0]);
+    if (SSL_accept(link.ssl) != 1)
+        floor_die("SSL_accept", 0);
+    double begin = floor_cpu_seconds();
+    while (got < batches && epoll_wait(loop, &event, 1, -1) == 1 && floor_read(&link)) {
+        uint8_t *message;
+        size_t at = 0, used;
+        for (; floor_frame(&link, at, &message, &used) > 0; at += used)
+            if (++got % window == 0)
+                floor_ack(&link);
+        memmove(link.input, link.input + at, link.have - at);
+        link.have -= at;
+    }
+    double spent = floor_cpu_seconds() - begin;
+    waitpid(child, NULL, 0);
+    SSL_free(link.ssl);
+    free(link.input);
+    close(pair[0]);
+    close(loop);
+    return spent / ((double)got * events_a_batch) * 1e9;
+}
+
+void floor_measure_steps(SSL_CTX *tls, const struct floor_sample *samples, size_t count,
+                         size_t batches_per_commit, size_t batches_per_ack, const char *folder)
+{
+    struct floor_walked walked;
+    double events = 0;
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        floor_walk(samples[i].message, samples[i].len, false, &walked);
+        events += (double)walked.events;
+    }
+    double receive = measure_receive(tls, samples, count, batches_per_ack, events / (double)count);
+    double walk = measure_walk(samples, count, false), both = measure_walk(samples, count, true);
+    double store = measure_store(samples, count, batches_per_commit, events / (double)count, folder);
+    printf("{\"receive_ns\": %.1f, \"walk_ns\": %.1f, \"hmac_ns\": %.1f, \"store_ns\": %.1f, \"sum_ns\": "
+           "%.1f}\n",
+           receive, walk, both - walk, store, receive + both + store);
+}
