@@ -132,7 +132,30 @@ static void put(struct gw_connection *connection, const void *data, size_t len)
     }
     memcpy(connection->out + LWS_PRE + connection->out_len, data, len);
     connection->out_len = needed;
-    lws_callback_on_writable(connection->wsi);
+    if (!connection->thread->sends_at_once)
+        lws_callback_on_writable(connection->wsi);
+}
+
+/*
+ * Acks of a commit go out at once: asking to be called when the socket is writable costs two epoll_ctl and a turn of the
+ * loop for each. What the socket does not take, libwebsockets keeps, and it is not asked again before that is out.
+ */
+void gw_connection_send_now(struct gw_connection *connection)
+{
+    if (!connection->wsi || connection->out_len == 0)
+        return;
+    bool plain = connection->phase == GW_CONNECTION_WEBSOCKET && connection->out_len <= OUT_CHUNK &&
+                 !lws_partial_buffered(connection->wsi);
+    if (!plain) {
+        lws_callback_on_writable(connection->wsi);
+        return;
+    }
+    size_t len = connection->out_len;
+    connection->out_len = 0;
+    if (lws_write(connection->wsi, connection->out + LWS_PRE, len, LWS_WRITE_RAW) < 0) {
+        connection->cut = true; /* the next tick closes it */
+        connection->deadline_ms = 0;
+    }
 }
 
 static void put_frame(struct gw_connection *connection, unsigned opcode, const void *data, size_t len)

@@ -67,6 +67,7 @@ struct gw_ingest_thread {
     uv_timer_t tick;
     uv_poll_t listener;
     bool listening, draining, loop_ready;
+    bool sends_at_once;   /* while outcomes are settled: gw_connection_send_now follows */
     atomic_bool settling; /* a session waits for older batches of its device; read by the committer */
     uint64_t drain_until_ms;
     struct lws_context *context;
@@ -128,6 +129,8 @@ struct gw_connection *gw_connection_find(struct gw_ingest_thread *thread, uint64
 /* Bytes from the peer; may unmask them in place. Non-zero: close now. */
 int gw_connection_received(struct gw_connection *connection, uint8_t *data, size_t len);
 int gw_connection_writable(struct gw_connection *connection);
+/* Sends what waits, without the loop. Not from within a libwebsockets call about this connection. */
+void gw_connection_send_now(struct gw_connection *connection);
 /* libwebsockets is done with it: frees it; what is in flight for it comes back to nobody. */
 void gw_connection_closed(struct gw_connection *connection);
 /* Closes the one that has waited longest in TLS handshake or HTTP request. False: there is none. */

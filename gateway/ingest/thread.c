@@ -201,6 +201,7 @@ static void settle_batch(struct gw_ingest_thread *thread, struct gw_session_batc
 
 static void settle_all(struct gw_ingest_thread *thread, struct gw_session_batch *batches)
 {
+    thread->sends_at_once = true;
     for (struct gw_session_batch *batch = batches; batch; batch = batch->next)
         settle_batch(thread, batch);
     while (batches) {
@@ -211,8 +212,11 @@ static void settle_all(struct gw_ingest_thread *thread, struct gw_session_batch 
             gw_session_flush(&connection->session);
         if (connection && connection->draining)
             gw_connection_drain(connection);
+        if (connection)
+            gw_connection_send_now(connection);
         gw_connection_batch_give(thread, batch);
     }
+    thread->sends_at_once = false;
 }
 
 static void replace_all(struct gw_ingest_thread *thread, const uint64_t *ids, size_t count)

@@ -1,11 +1,14 @@
 #include "privacy/pseudonym_cache.h"
 
 #include <openssl/crypto.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #define WAYS 4
+#define WINDOW 512u
+#define SKIPPED 8192u
 
 struct entry {
     uint64_t tag[2]; /* 0, 0: empty; a user id whose hash is that is computed each time */
@@ -16,6 +19,7 @@ struct gw_pseudonym_cache {
     uint8_t key[GW_SIPHASH_KEY_BYTES];
     uint64_t key_serial; /* of the pseudonym key that the entries are of; 0: none yet */
     uint64_t hits;
+    uint32_t window_left, window_hits, skip; /* see worth_it */
     size_t set_mask, bytes;
     struct entry entries[]; /* sets of WAYS, in each the last used first */
 };
@@ -39,6 +43,7 @@ int gw_pseudonym_cache_new(size_t entries, struct gw_pseudonym_cache **out)
         return GW_ENOMEM;
     cache->set_mask = sets - 1;
     cache->bytes = bytes;
+    cache->window_left = WINDOW;
     int rc = make_empty(cache);
     if (rc == GW_OK)
         *out = cache;
@@ -76,10 +81,32 @@ static struct entry *find(struct entry *set, const uint64_t tag[2])
     return NULL;
 }
 
+/*
+ * Where users hardly ever come again, looking each up is only a cost: then most are not looked up, and now and again a
+ * window shows whether that has changed.
+ */
+static bool worth_it(struct gw_pseudonym_cache *cache)
+{
+    if (cache->skip > 0) {
+        cache->skip--;
+        return false;
+    }
+    if (cache->window_left == 0) {
+        bool poor = cache->window_hits < WINDOW / 16;
+        cache->window_left = WINDOW;
+        cache->window_hits = 0;
+        cache->skip = poor ? SKIPPED : 0;
+    }
+    cache->window_left--;
+    return true;
+}
+
 size_t gw_pseudonym_cached(struct gw_pseudonym_cache *cache, const struct gw_pseudonym_key *key,
                            const char *user, size_t user_len, char out[GW_PSEUDONYM_TEXT_MAX])
 {
     if (!cache)
+        return gw_pseudonym_text(key, user, user_len, out);
+    if (!worth_it(cache))
         return gw_pseudonym_text(key, user, user_len, out);
     uint64_t serial = gw_pseudonym_key_serial(key);
     if (cache->key_serial != serial && make_empty(cache) != GW_OK)
@@ -91,6 +118,7 @@ size_t gw_pseudonym_cached(struct gw_pseudonym_cache *cache, const struct gw_pse
     struct entry *known = tag[0] | tag[1] ? find(set, tag) : NULL;
     if (known) {
         cache->hits++;
+        cache->window_hits++;
         return gw_pseudonym_text_of(key, known->digits, out);
     }
     size_t len = gw_pseudonym_text(key, user, user_len, out);

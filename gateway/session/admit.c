@@ -8,7 +8,8 @@
 
 /* What an item's own head, deltas and context index take at most, with room to spare. */
 #define ITEM_OVERHEAD 64
-/* Entry head, batch head with all anchors, and the closing break. */
+/* Entry head, batch head with all anchors, and the closing break. Pseudonyms are longer than most user ids: twice the
+ * batch is seldom too little. */
 #define ENTRY_OVERHEAD 1024
 #define USERS_REMEMBERED 4
 
@@ -37,6 +38,11 @@ struct admission {
     uint8_t *entry; /* the writer's buffer begins behind the entry head */
     size_t head_len;
     struct lane_state lanes[TRIB_LANE_COUNT];
+    size_t item_at; /* where the item begins in the batch, and what the reader's state was there */
+    struct {
+        uint64_t mono_ms, ord;
+        unsigned context;
+    } before;
     struct trib_wire_context contexts[TRIB_WIRE_CONTEXTS_MAX + 1];
     uint32_t contexts_written; /* bit = index */
     struct remembered users[USERS_REMEMBERED];
@@ -237,40 +243,62 @@ static enum gw_admit_verdict reject_event(struct admission *a, const struct trib
 
 /* --- valid events --- */
 
-/* Writes the declared fields anew, in their order, with the user's pseudonym. */
-static enum gw_admit_verdict mask_fields(struct admission *a, const struct trib_wire_batch_item *event,
-                                         const struct gw_validated *valid, size_t *out_len)
+/* Room for a fields map that is written anew, where it cannot go to the entry at once. */
+static uint8_t *room_for_fields(struct admission *a, size_t fields_len)
 {
-    const size_t needed = event->fields_len + ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX;
+    const size_t needed = fields_len + ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX;
     if (a->scratch_bytes < needed) {
         a->scratch = gw_arena_alloc(a->arena, 2 * needed);
         a->scratch_bytes = a->scratch ? 2 * needed : 0;
-        if (!a->scratch)
-            return GW_ADMIT_NO_MEMORY;
     }
+    return a->scratch;
+}
+
+/* Bytes of the head of the text at `at`, which the validator has walked over. */
+static size_t text_head_bytes(const uint8_t *at)
+{
+    unsigned info = *at & 31;
+    return info < 24 ? 1 : 1 + ((size_t)1 << (info - 24));
+}
+
+/*
+ * Writes the declared fields anew, in their order, with the user's pseudonym. What lies side by side is copied at once.
+ * out has room for the fields, ITEM_OVERHEAD and GW_PSEUDONYM_TEXT_MAX. NULL: no pseudonym.
+ */
+static uint8_t *mask_fields(struct admission *a, const uint8_t *fields, const struct gw_validated *valid,
+                            uint8_t *out)
+{
     struct trib_cbor_writer w;
-    trib_cbor_writer_init(&w, a->scratch, a->scratch_bytes);
+    trib_cbor_writer_init(&w, out, ITEM_OVERHEAD);
     trib_cbor_put_map(&w, valid->field_count);
+    out += w.len;
+    size_t from = valid->field_count ? valid->fields[0].key_at : 0, to = from;
     for (uint32_t i = 0; i < valid->field_count; i++) {
         const struct gw_field_span *span = &valid->fields[i];
-        if (span->id != TRIB_FIELD_USER) {
-            trib_cbor_put_raw(&w, event->fields + span->key_at, span->end - span->key_at);
-            continue;
+        bool masked = span->id == TRIB_FIELD_USER;
+        if (span->key_at != to) { /* an undeclared one stands between */
+            memcpy(out, fields + from, to - from);
+            out += to - from;
+            from = span->key_at;
         }
-        struct trib_cbor_reader r;
-        struct trib_text user;
-        trib_cbor_reader_init(&r, event->fields + span->value_at, span->end - span->value_at);
-        user.ptr = trib_cbor_get_text(&r, &user.len);
-        const struct remembered *pseudonym = r.error ? NULL : pseudonym_of(a, user);
+        to = span->end;
+        if (!masked)
+            continue;
+        memcpy(out, fields + from, span->value_at - from);
+        out += span->value_at - from;
+        size_t head = text_head_bytes(fields + span->value_at);
+        struct trib_text user = {(const char *)fields + span->value_at + head,
+                                 span->end - span->value_at - head};
+        const struct remembered *pseudonym = pseudonym_of(a, user);
         if (!pseudonym)
-            return GW_ADMIT_CRYPTO;
-        trib_cbor_put_uint(&w, TRIB_FIELD_USER);
+            return NULL;
+        trib_cbor_writer_init(&w, out, ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX);
         trib_cbor_put_text(&w, pseudonym->text, pseudonym->text_len);
+        out += w.len;
+        from = to;
     }
-    if (w.error)
-        return GW_ADMIT_NO_MEMORY;
-    *out_len = w.len;
-    return GW_ADMIT_OK;
+    memcpy(out, fields + from, to - from);
+    return out + (to - from);
 }
 
 static bool has_user(const struct gw_validated *valid)
@@ -306,22 +334,64 @@ static void note_start(struct admission *a, const struct trib_wire_batch_item *e
         a->out->starts[event->lane] = start;
 }
 
+/*
+ * The head of an item that the entry may hold as it came: three elements, so that nothing hides behind the fields, and
+ * times and context that count from where the entry's writer stands. 0: it is to be written anew.
+ */
+static size_t head_as_it_came(const struct admission *a, const struct trib_wire_batch_item *event)
+{
+    const uint8_t *item = a->reader.r.buf + a->item_at;
+    bool follows = a->writer.mono_ms == a->before.mono_ms && a->writer.ord == a->before.ord &&
+                   a->writer.context == a->before.context;
+    bool plain = item[0] == 0x83 && event->context == a->before.context && event->ord == a->before.ord + 1 &&
+                 event->fields + event->fields_len == a->reader.r.buf + a->reader.r.pos;
+    return follows && plain ? (size_t)(event->fields - item) : 0;
+}
+
+static enum gw_admit_verdict write_event(struct admission *a, const struct trib_wire_batch_item *event,
+                                         const struct gw_validated *valid)
+{
+    enum gw_admit_verdict verdict =
+        make_room(a, 2 * ITEM_OVERHEAD + event->fields_len + GW_PSEUDONYM_TEXT_MAX);
+    if (verdict != GW_ADMIT_OK)
+        return verdict;
+    struct trib_wire_batch_writer *writer = &a->writer;
+    bool masked = valid->undeclared != 0 || has_user(valid);
+    size_t head = head_as_it_came(a, event);
+    if (head == 0 || head > ITEM_OVERHEAD) {
+        uint8_t *fields = masked ? room_for_fields(a, event->fields_len) : NULL, *end = NULL;
+        if (masked && !fields)
+            return GW_ADMIT_NO_MEMORY;
+        if (masked && !(end = mask_fields(a, event->fields, valid, fields)))
+            return GW_ADMIT_CRYPTO;
+        trib_wire_batch_event(writer, event->lane, event->kind, event->mono_ms, event->ord, event->context,
+                              masked ? fields : event->fields,
+                              masked ? (size_t)(end - fields) : event->fields_len);
+        return GW_ADMIT_OK;
+    }
+    uint8_t *out = writer->w.buf + writer->w.len, *end = out + head;
+    memcpy(out, event->fields - head, head);
+    if (masked)
+        end = mask_fields(a, event->fields, valid, end);
+    else
+        end = (uint8_t *)memcpy(end, event->fields, event->fields_len) + event->fields_len;
+    if (!end)
+        return GW_ADMIT_CRYPTO;
+    writer->w.len += (size_t)(end - out);
+    writer->mono_ms = event->mono_ms;
+    writer->ord = event->ord;
+    writer->item_count++;
+    return GW_ADMIT_OK;
+}
+
 static enum gw_admit_verdict accept_event(struct admission *a, const struct trib_wire_batch_item *event,
                                           const struct gw_validated *valid)
 {
-    const uint8_t *fields = event->fields;
-    size_t fields_len = event->fields_len;
     enum gw_admit_verdict verdict = write_context(a, event->context);
-    if (verdict == GW_ADMIT_OK && (valid->undeclared != 0 || has_user(valid))) {
-        verdict = mask_fields(a, event, valid, &fields_len);
-        fields = a->scratch;
-    }
     if (verdict == GW_ADMIT_OK)
-        verdict = make_room(a, ITEM_OVERHEAD + fields_len);
+        verdict = write_event(a, event, valid);
     if (verdict != GW_ADMIT_OK)
         return verdict;
-    trib_wire_batch_event(&a->writer, event->lane, event->kind, event->mono_ms, event->ord, event->context,
-                          fields, fields_len);
     a->out->event_count++;
     a->out->undeclared_count += valid->undeclared;
     if (event->kind == TRIB_EVENT_STREAM_START)
@@ -384,6 +454,16 @@ static enum gw_admit_verdict take_item(struct admission *a, const struct trib_wi
     return take_event(a, item);
 }
 
+static int next_item(struct admission *a, struct trib_wire_batch_item *out)
+{
+    const struct trib_wire_batch_reader *reader = &a->reader;
+    a->item_at = reader->r.pos;
+    a->before.mono_ms = reader->mono_ms;
+    a->before.ord = reader->ord;
+    a->before.context = reader->context;
+    return trib_wire_batch_next(&a->reader, out);
+}
+
 /* What the batch says of its lanes against what the session knows of them. */
 static enum gw_admit_verdict check_lanes(struct admission *a, unsigned *out_lane)
 {
@@ -414,7 +494,7 @@ static enum gw_admit_verdict open_entry(struct admission *a)
         if (head.lanes[i].stream != 0 && head.lanes[i].seq <= a->lanes[i].committed)
             head.lanes[i].seq = a->lanes[i].committed + 1;
     }
-    const size_t capacity = a->input->head.device.len + a->input->batch_len + ENTRY_OVERHEAD;
+    const size_t capacity = a->input->head.device.len + 2 * a->input->batch_len + ENTRY_OVERHEAD;
     a->entry = gw_arena_alloc(a->arena, capacity);
     if (!a->entry || gw_entry_head_encode(&a->input->head, a->entry, capacity, &a->head_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
@@ -482,7 +562,7 @@ enum gw_admit_verdict gw_admit(const struct gw_admit_policy *policy, const struc
     if (verdict == GW_ADMIT_OK)
         verdict = open_entry(&a);
     struct trib_wire_batch_item item;
-    while (verdict == GW_ADMIT_OK && (rc = trib_wire_batch_next(&a.reader, &item)) == 1)
+    while (verdict == GW_ADMIT_OK && (rc = next_item(&a, &item)) == 1)
         verdict = take_item(&a, &item);
     if (verdict == GW_ADMIT_OK && rc < 0)
         verdict = malformed(&a, trib_error_text(rc));
