@@ -30,6 +30,31 @@ static void test_no_increment_is_lost_between_threads(void **state)
     assert_int_equal(gw_metric_get(GW_METRIC_BATCHES), 40000);
 }
 
+static void *count_in_own_shard(void *unused)
+{
+    gw_metrics_own_shard();
+    gw_metrics_own_shard(); /* twice is once */
+    gw_metric_add(GW_METRIC_JOURNAL_SEGMENTS, 3);
+    gw_metric_sub(GW_METRIC_JOURNAL_SEGMENTS, 5);
+    return count(unused);
+}
+
+/* More threads than shards, one generation after the other: what ended threads counted stays. */
+static void test_shards_sum_up_and_outlive_their_threads(void **state)
+{
+    (void)state;
+    uint64_t before = gw_metric_get(GW_METRIC_BATCHES), gauge = gw_metric_get(GW_METRIC_JOURNAL_SEGMENTS);
+    pthread_t threads[120];
+    for (int generation = 1; generation <= 2; generation++) {
+        for (int i = 0; i < 120; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, count_in_own_shard, NULL), 0);
+        for (int i = 0; i < 120; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(gw_metric_get(GW_METRIC_BATCHES) - before, generation * 1200000);
+        assert_int_equal(gauge - gw_metric_get(GW_METRIC_JOURNAL_SEGMENTS), generation * 240);
+    }
+}
+
 static void test_exposition_has_help_type_and_value_of_each_metric(void **state)
 {
     (void)state;
@@ -72,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_increment_is_lost_between_threads),
+        cmocka_unit_test(test_shards_sum_up_and_outlive_their_threads),
         cmocka_unit_test(test_exposition_has_help_type_and_value_of_each_metric),
         cmocka_unit_test(test_every_declared_metric_follows_the_naming_rules),
     };
