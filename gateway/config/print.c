@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/cores.h"
 #include "config/config.h"
 #include "config/keys.h"
 #include "config/units.h"
@@ -12,6 +13,10 @@
 #define VALUE_MAX 8300
 /* A TLS connection that has sent messages: 24 KiB were measured. */
 #define CONNECTION_BYTES (32 * 1024)
+/* An ingest thread's loop, buffers and stack in use; a remembered pseudonym; batches kept for reuse, of all threads. */
+#define THREAD_BYTES (512u << 10)
+#define PSEUDONYM_BYTES 48
+#define POOL_BYTES (8u << 20)
 /* What a sink reads the journal into, and as much again that it writes. */
 #define SINK_BUFFER_BYTES (8 * 1024 * 1024)
 /*
@@ -99,14 +104,19 @@ static void print_memory(const struct gw_config *config, FILE *out)
     uint64_t connections = (uint64_t)config->limits.connections * CONNECTION_BYTES;
     uint64_t sinks = (config->lake.enabled ? config->lake.flush_bytes + SINK_BUFFER_BYTES : 0) +
                      (config->stream.enabled ? SINK_BUFFER_BYTES : 0);
+    uint64_t threads = config->listen.threads ? config->listen.threads : gw_usable_cores();
+    uint64_t ingest =
+        threads * (THREAD_BYTES + (uint64_t)config->privacy.pseudonym_cache * PSEUDONYM_BYTES) + POOL_BYTES;
     fputs("\nMemory, at worst:\n", out);
     fprintf(out, "  %-11s %" PRIu32 " connections of about %s\n", gw_units_size_about(connections, a),
             config->limits.connections, gw_units_size_about(CONNECTION_BYTES, b));
     fprintf(out, "  %-11s under way from all devices together (limits.memory)\n",
             gw_units_size_about(config->limits.memory_bytes, a));
+    fprintf(out, "  %-11s %" PRIu64 " ingest threads, with the pseudonyms that they remember\n",
+            gw_units_size_about(ingest, a), threads);
     fprintf(out, "  %-11s buffers of stream and lake\n", gw_units_size_about(sinks, a));
     fprintf(out, "  %-11s altogether\n",
-            gw_units_size_about(connections + config->limits.memory_bytes + sinks, a));
+            gw_units_size_about(connections + config->limits.memory_bytes + ingest + sinks, a));
 }
 
 /* Free bytes where the folder is, or would be made; false if that cannot be told. */

@@ -1,9 +1,9 @@
 #include "ingest/ingest.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "base/cores.h"
 #include "ingest/clock.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/listener.h"
@@ -197,19 +197,10 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
     atomic_init(&ingest->websockets, 0);
 }
 
-/* The cores that this process may run on: a container or taskset may leave it fewer than there are. */
-static unsigned usable_cores(void)
-{
-    cpu_set_t cores;
-    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
-        return 1; /* more than 1,024 cores: let the operator choose */
-    return (unsigned)CPU_COUNT(&cores);
-}
-
 static int make_threads(struct gw_ingest *ingest, struct gw_error *error)
 {
     const struct gw_config *config = ingest->deps.config;
-    unsigned count = config->listen.threads ? config->listen.threads : usable_cores();
+    unsigned count = config->listen.threads ? config->listen.threads : gw_usable_cores();
     if (count > GW_INGEST_THREADS_MAX)
         count = GW_INGEST_THREADS_MAX;
     int accepts = ACCEPTS_PER_WAKE / (int)count;

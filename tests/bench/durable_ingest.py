@@ -217,9 +217,13 @@ def run_memoised(bench):
 
 
 def plot(result, path):
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    try:
+        import matplotlib
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        print("no plot: python3-matplotlib is not installed")
+        return
     figure, axes = pyplot.subplots(figsize=(9, 4.5))
     median = statistics.median
     names = []
