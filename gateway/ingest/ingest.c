@@ -166,6 +166,9 @@ static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
                                             .stored = on_stored,
                                             .context = ingest};
     result = gw_committer_start(&committer, &ingest->committer, error);
+    /* libwebsockets formats all its log lines in one static buffer: it may speak only while one thread calls it. */
+    if (ingest->thread_count > 1)
+        lws_set_log_level(0, on_library_log);
     for (unsigned i = 0; result == GW_OK && i < ingest->thread_count; i++)
         result = gw_ingest_thread_start(&ingest->threads[i], error);
     return result;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "main/gateway.h"
 #include "main/options.h"
@@ -19,6 +20,16 @@ static void forbid_core_files(void)
     struct rlimit none = {0, 0};
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &none);
+}
+
+/*
+ * libwebsockets looks at certificates in local time, in each ingest thread. Without TZ glibc reads and notes the zone
+ * anew at each such call; named here, and read once, it is left alone by threads.
+ */
+static void settle_time_zone(void)
+{
+    setenv("TZ", ":/etc/localtime", 0);
+    tzset();
 }
 
 static int complain(const struct gw_error *error, enum exit_code code)
@@ -103,6 +114,7 @@ int main(int argc, char **argv)
     struct gw_options options;
     struct gw_error error = {0};
     forbid_core_files();
+    settle_time_zone();
     if (gw_options_parse(argc, argv, &options, &error) != GW_OK)
         return complain(&error, EXIT_CONFIG);
     switch (options.action) {
