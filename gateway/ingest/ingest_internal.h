@@ -72,6 +72,7 @@ struct gw_ingest_thread {
     uint64_t drain_until_ms;
     struct lws_context *context;
     struct lws_vhost *vhost;
+    SSL_CTX *client_tls; /* never used: see make_context */
     struct gw_connection_slot *slots, *free_slot;
     size_t slot_count, slot_limit, open_count;
     _Atomic size_t waiting;                /* connections in TLS handshake or HTTP request; read by all */

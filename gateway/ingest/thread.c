@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,6 +303,13 @@ static void on_tick(uv_timer_t *handle)
 static int make_context(struct gw_ingest_thread *thread, struct gw_error *error)
 {
     const struct gw_config *config = thread->ingest->deps.config;
+    /*
+     * Else libwebsockets makes one for connections that we never open, loads all the system's authorities into it (700
+     * KiB), and at the end frees that of the last context only.
+     */
+    thread->client_tls = SSL_CTX_new(TLS_client_method());
+    if (!thread->client_tls)
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
     void *loops[] = {&thread->loop};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -309,6 +317,7 @@ static int make_context(struct gw_ingest_thread *thread, struct gw_error *error)
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
         .foreign_loops = loops,
+        .provided_client_ssl_ctx = thread->client_tls,
         .user = thread,
         .pt_serv_buf_size = READ_BYTES,
         .timeout_secs = 10,
@@ -412,6 +421,7 @@ void gw_ingest_thread_free(struct gw_ingest_thread *thread)
         close(thread->listen_fd);
     free_batches(thread->spare);
     free_batches(thread->outcome_head);
+    SSL_CTX_free(thread->client_tls);
     gw_pseudonym_cache_free(thread->pseudonyms);
     free(thread->replaced);
     free(thread->slots);
