@@ -65,6 +65,8 @@ void trib_staging_release(struct trib_client *client);
 int trib_client_drain(struct trib_client *client);
 /* Recomputes what the vital lane has room for. */
 void trib_client_budget(struct trib_client *client);
+/* A step of trib_ring_compact for the vital lane. 1: there is more to do; 0: not now. */
+int trib_client_compact(struct trib_client *client);
 /* Persists both ack cursors, where they moved. */
 int trib_client_save_acks(struct trib_client *client);
 /* To be called before the gateway hears of what is in a lane. TRIB_EIO. */

@@ -23,6 +23,9 @@ void trib_client_budget(struct trib_client *client)
         budget = budget > SECTOR_RESERVE ? budget - SECTOR_RESERVE : 0;
     for (uint32_t i = 1; i < free_count && budget < 65536; i++)
         budget += each;
+    /* What is still to be moved has its place already. */
+    if (client->compaction.phase == TRIB_COMPACTION_MOVES)
+        budget = budget > client->compaction.cost ? budget - client->compaction.cost : 0;
     trib_client_lock(client);
     client->vital_budget = budget;
     trib_client_unlock(client);

@@ -92,14 +92,10 @@ int trib_client_state_load(struct trib_client *client)
 {
     const struct trib_ring *r = &client->lanes[TRIB_LANE_VITAL].ring;
     struct trib_ring_cursor c;
-    struct trib_ring_header h;
     struct trib_ring_record record;
-    uint32_t sector;
-    (void)trib_ring_find_sector(r, r->sector_seq - 1, UINT32_MAX, &sector, &h);
-    if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
-        return 0;
     int rc;
-    trib_ring_cursor_at(&c, r, sector, &h);
+    if (trib_ring_cursor_from(r, r->sector_seq - 1, &c) < 0)
+        return 0;
     while ((rc = trib_ring_next(r, &c, &record)) > 0) {
         if (record.kind == TRIB_EVENT_FAVOURITE_ADD || record.kind == TRIB_EVENT_FAVOURITE_REMOVE)
             client->item_version++;
@@ -107,6 +103,7 @@ int trib_client_state_load(struct trib_client *client)
             continue;
         if (load_record(client, &record, c.seed) < 0)
             return TRIB_EIO;
+        client->state_due = c.sector_seq != r->sector_seq; /* nothing may hold on to an older sector */
     }
     (void)rc; /* what cannot be read is not remembered */
     return 0;

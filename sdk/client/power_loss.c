@@ -19,8 +19,9 @@ struct seen {
     uint64_t mono_ms; /* newest sign of life */
     uint32_t ord;     /* newest of that boot */
     uint32_t boot;
-    uint32_t address;          /* of its newest context record */
-    uint32_t body, bytes, ref; /* of that record */
+    uint32_t address;                /* of its newest context record */
+    uint32_t body, bytes, ref, seed; /* of that record */
+    bool first;
     bool ended;
     bool started;
 };
@@ -39,15 +40,7 @@ static uint32_t start_of(const struct trib_ring_record *context)
 /* To the sector `back` before the newest, or the oldest there is behind that. False: nothing can be read. */
 TRIB_OWN_FRAME static bool begin(const struct trib_ring *r, uint32_t back, struct trib_ring_cursor *out)
 {
-    struct trib_ring_header h;
-    uint32_t sector;
-    if (!r->open)
-        return false;
-    (void)trib_ring_find_sector(r, r->sector_seq - back, UINT32_MAX, &sector, &h);
-    if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
-        return false;
-    trib_ring_cursor_at(out, r, sector, &h);
-    return true;
+    return r->open && trib_ring_cursor_from(r, r->sector_seq - back, out) == 0;
 }
 
 /* A place for one more session. When there is none, the first that ended makes room; else it waits for another pass. */
@@ -88,6 +81,8 @@ static void note_context(struct found *f, const struct trib_ring_record *record,
     f->seen[i].body = record->address;
     f->seen[i].bytes = record->bytes;
     f->seen[i].ref = record->ref;
+    f->seen[i].seed = record->seed;
+    f->seen[i].first = record->first;
 }
 
 TRIB_ONE_COPY static void sign_of_life(struct seen *s, const struct trib_ring_record *event)
@@ -112,6 +107,8 @@ static void note(struct found *f, const struct trib_ring_record *record, const s
         /* A run of the SDK may go over several boots, if the clock is one that jumps: ord then counts on. */
         if (record->boot >= s->boot && c->ord > s->ord)
             s->ord = c->ord;
+        /* Compaction had its turn in this sector: by then older sessions had ended, or their contexts are here, too. */
+        s->ended |= record->kind == TRIB_RECORD_GONE && s->seed != c->seed;
         if ((event || record->kind == TRIB_RECORD_END) && record->context == s->address) {
 #ifdef TRIB_MUTANT_END_BY_RECORD
             s->ended |= !event;
@@ -139,7 +136,7 @@ TRIB_OWN_FRAME static int find(const struct trib_client *client, struct seen *ou
     if (!begin(r, VITAL_SECTORS - 1, &c))
         return 0;
     /* The sector that is erased next may be half erased: a start without its end. */
-    uint32_t going = trib_ring_free_count(r) > 0 ? (r->sector + 1) % r->storage->sector_count : UINT32_MAX;
+    uint32_t going = trib_ring_next_free(r);
     while ((rc = trib_ring_next(r, &c, &record)) > 0)
         if (c.sector != going)
             note(&f, &record, &c);
@@ -227,8 +224,10 @@ static uint32_t end_fields(uint8_t *out, uint32_t length)
 
 TRIB_OWN_FRAME static int put_copy(struct trib_ring_writer *w, const struct seen *s)
 {
-    struct trib_ring_record context = {.address = s->body, .bytes = s->bytes, .ref = s->ref};
-    return trib_ring_put_copy(w, &context);
+    struct trib_ring_record context = {
+        .address = s->body, .bytes = s->bytes, .ref = s->ref, .seed = s->seed, .first = s->first};
+    uint32_t at;
+    return trib_ring_put_copy(w, &context, TRIB_RECORD_CONTEXT, &at);
 }
 
 /* One group: the end, and that the context is closed; before them a copy of the context, if this sector has none. */

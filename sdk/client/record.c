@@ -29,17 +29,19 @@ static int favourite(struct trib_client *client, unsigned type, const char *list
         return rc;
     uint64_t now = trib_client_now(client);
     trib_client_lock(client);
+    client->compact = trib_client_compact;
     size_t capacity;
     uint8_t *fields = trib_stage_room(client, &capacity);
     trib_cbor_writer_init(&w, fields, capacity);
     trib_cbor_put_map(&w, 2u + (list_len > 0) + (who.bytes > 0));
+    /* First: what follows names the item, and is alike in all operations on it. See sdk/journal/ring_compact.c. */
+    trib_cbor_put_uint(&w, TRIB_FIELD_ITEM_VERSION);
+    trib_cbor_put_uint(&w, client->item_version + 1);
     if (who.bytes > 0)
         put_text(&w, TRIB_FIELD_USER, who.data, who.bytes);
     put_text(&w, TRIB_FIELD_ITEM, item, item_len);
     if (list_len > 0)
         put_text(&w, TRIB_FIELD_LIST, list, list_len);
-    trib_cbor_put_uint(&w, TRIB_FIELD_ITEM_VERSION);
-    trib_cbor_put_uint(&w, client->item_version + 1);
     struct trib_part part = {fields, w.len};
     rc = trib_stage_event(client, type, TRIB_LANE_VITAL, 0, now, &part, 1); /* refuses what did not fit */
     if (rc == 0)

@@ -19,6 +19,11 @@
  *     DROP       varint count, u8 class, u8 reason: takes `count` positions
  *     STATE      what the client keeps across boots; opaque here
  *     ACK        varint acked, u32 acked_crc, u8 flags
+ *     MOVED      varint pos, u8 kind; of an event varint boot, mono, ord, context, fields map; of a DROP what that has.
+ *                Says what is at positions of an older sector, so that this can go: ring_compact.c. Takes none itself.
+ *     MOVED_CONTEXT  as CONTEXT, for MOVED events: no session is open under it
+ *     GONE       varint sector_seq: all that counts in that sector was durable as MOVED before this was written
+ *                Other kinds from 0xC0 on are left out.
  *   seal    4 bytes, programmed after the next sector's header is durable and before that sector gets records.
  *           So a newest sector that is sealed has lost its successor: its positions must not be used again.
  *           A seal that a cut prevented is not made up for: its cells may be half programmed.
@@ -51,11 +56,16 @@ enum trib_record_kind {
     TRIB_RECORD_DROP = 0xC3,
     TRIB_RECORD_STATE = 0xC4,
     TRIB_RECORD_ACK = 0xC5,
+    TRIB_RECORD_MOVED = 0xC6,
+    TRIB_RECORD_MOVED_CONTEXT = 0xC7,
+    TRIB_RECORD_GONE = 0xC8,
 };
 
 /* Flags of header, BASE and ACK. */
 #define TRIB_FORMAT_START_ACKED 1u
 #define TRIB_FORMAT_WIPED 2u /* what the start reason `erased` asks for is done: no older record is left */
+#define TRIB_FORMAT_CLEAN                                                                                    \
+    4u /* header: the sector before it ends in a group that its writer knew to be durable */
 
 struct trib_ring_header {
     uint64_t stream, first_pos;

@@ -57,12 +57,27 @@ TRIB_MUST_CHECK int trib_ring_open(struct trib_ring *r, const struct trib_ring_s
  * erased; call again.
  */
 int trib_ring_erase_others(struct trib_ring *r);
+/*
+ * A step of giving up operations on favourites that a later one on the same item supersedes, when the ring has at most its
+ * spare sector left: see ring_compact.c. Nothing below `keep` is given up.
+ * Blocks for one read of the ring and of a sector, and for programming what 32 records take, or one erase. Errors only
+ * end the pass: what was written until then is of no use, and does no harm.
+ */
+enum trib_compaction_verdict {
+    TRIB_COMPACT_NOTHING, /* there is nothing to gain, for now */
+    TRIB_COMPACT_AGAIN,   /* call again */
+    TRIB_COMPACT_FREED,   /* the same; a sector was erased: cursors must be sought anew */
+    TRIB_COMPACT_OPEN,    /* call again when the spare sector was opened */
+};
+enum trib_compaction_verdict trib_ring_compact(struct trib_ring *r, struct trib_compaction *k, uint64_t keep);
 /* The active sector is half full, and the next may be free. */
 bool trib_ring_wants_erase(const struct trib_ring *r);
 /* Erases the next sector before it is needed, if that is free. Persist the ack cursor first. */
 int trib_ring_erase_ahead(struct trib_ring *r);
 /* All below pos is acked. Going back is allowed, as far as the ring still holds it. */
 int trib_ring_ack(struct trib_ring *r, uint64_t pos, bool start_acked);
+/* The sector that is erased next, if one is free; else UINT32_MAX. */
+uint32_t trib_ring_next_free(const struct trib_ring *r);
 /* Sectors that hold nothing unacked. */
 uint32_t trib_ring_free_count(const struct trib_ring *r);
 /* Lowest position that is still there. */
@@ -84,6 +99,7 @@ struct trib_ring_writer {
     int error;
     bool based;
     bool first; /* the present record is the group's first */
+    bool dry;   /* nothing is programmed: it only measures */
     uint8_t chunk[TRIB_FORMAT_UNIT_MAX];
 };
 
@@ -97,8 +113,14 @@ int trib_ring_put_event(struct trib_ring_writer *w, unsigned type, uint32_t ref,
                         uint32_t ord, const uint8_t *fields, uint32_t length);
 int trib_ring_put_context(struct trib_ring_writer *w, uint32_t ref, uint64_t session, const char *content,
                           uint32_t content_len, const char *user, uint32_t user_len);
-/* The same context once more: a record that was read from this ring. */
-int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record *from);
+/* What is copied from a record that was read from this ring is checked against its CRC: if it is not what it was a moment
+ * ago, the copy is damaged, which the commit says. `kind`: CONTEXT, or MOVED_CONTEXT, which no event to come refers to. */
+int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record *from, unsigned kind,
+                       uint32_t *out_offset);
+/* An event, a DROP, or what a MOVED says. context: offset in this sector of the event's context; 0: none. A DROP may be made
+ * up: `bytes` 0. */
+int trib_ring_put_gone(struct trib_ring_writer *w, uint32_t sector_seq);
+int trib_ring_put_moved(struct trib_ring_writer *w, const struct trib_ring_record *from, uint32_t context);
 int trib_ring_put_end(struct trib_ring_writer *w, uint32_t ref);
 int trib_ring_put_drop(struct trib_ring_writer *w, uint64_t count, unsigned drop_class, unsigned reason);
 int trib_ring_put_base(struct trib_ring_writer *w); /* at a group's start, on what needs no other record */
@@ -116,21 +138,24 @@ uint32_t trib_ring_body_max(const struct trib_storage *s, uint32_t contexts);
 /* --- reading --- */
 
 struct trib_ring_record {
-    uint64_t pos, mono_ms; /* event: its own; drop: the first position */
-    uint64_t count;        /* drop */
+    uint64_t pos, mono_ms; /* event: its own; drop: the first position; moved: the same of what it says */
+    uint64_t count;        /* drop; moved */
     uint32_t boot, ord;
     uint32_t address; /* of the body, in the lane */
     uint32_t bytes;   /* of the body */
     uint32_t data;    /* event, state: address of fields, state */
     uint32_t data_bytes;
     uint32_t head;    /* bytes of the record before data */
+    uint32_t seed;    /* of its CRC */
     uint32_t context; /* event: address of its context record's start; UINT32_MAX: none. end: the same */
-    uint32_t ref;     /* context */
+    uint32_t ref;     /* context; gone: sector_seq */
     uint64_t session; /* context */
     uint64_t acked;   /* base, ack */
     uint32_t acked_crc;
     uint8_t flags; /* base, ack */
     uint8_t kind;  /* event type or enum trib_record_kind */
+    uint8_t moved; /* moved: event type or TRIB_RECORD_DROP */
+    bool first;    /* of its group */
     uint8_t drop_class, drop_reason;
 };
 
@@ -138,6 +163,11 @@ struct trib_ring_record {
 int trib_ring_seek(const struct trib_ring *r, uint64_t pos, struct trib_ring_cursor *out);
 /* 1: a record; 0: nothing more now; TRIB_EIO. Steps over damage; the gap then shows in the next record's pos. */
 int trib_ring_next(const struct trib_ring *r, struct trib_ring_cursor *c, struct trib_ring_record *out);
+/* What a MOVED record says of pos: 1; 0: there is none. A drop that says `superseded` may reach over positions that others
+ * say more of: from *in_out_end on, which goes down, another record counts. *in_out_seq: the sector it was found in, where
+ * the next search begins. TRIB_EIO. */
+int trib_ring_find_moved(const struct trib_ring *r, uint64_t pos, uint32_t *in_out_seq,
+                         struct trib_ring_record *out, uint64_t *in_out_end);
 /* To the beginning of the next sector. 1: there; 0: there is none; TRIB_EIO: a header in between cannot be read (force:
  * it is left out). */
 int trib_ring_skip_sector(const struct trib_ring *r, struct trib_ring_cursor *c, bool force);
@@ -150,7 +180,7 @@ int trib_ring_next_in_sector(const struct trib_storage *s, struct trib_ring_curs
  * also `head` bytes before out and TRIB_RING_TAIL_BYTES behind the part are overwritten.
  * TRIB_EDAMAGED: it is not what it was a moment ago; TRIB_EIO.
  */
-#define TRIB_RING_HEAD_MAX 32u /* most that is before an event's fields, a context's texts, a state */
+#define TRIB_RING_HEAD_MAX 40u /* most that is before an event's fields, a context's texts, a state */
 #define TRIB_RING_TAIL_BYTES 4u
 int trib_ring_read_checked(const struct trib_storage *s, uint32_t address, uint32_t head, uint32_t length,
                            uint32_t seed, uint8_t *out);
@@ -178,6 +208,8 @@ int trib_ring_find_sector(
         *out); /* lowest seq >= seq; TRIB_EAGAIN: none; TRIB_EIO: one that cannot be read may be nearer */
 void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_ring *r, uint32_t sector,
                          const struct trib_ring_header *h);
+/* At the beginning of the oldest sector there is whose seq is not below. TRIB_EAGAIN: there is none; TRIB_EIO. */
+int trib_ring_cursor_from(const struct trib_ring *r, uint32_t seq, struct trib_ring_cursor *out);
 /* Offset of the next whole BASE at or after `from`, which is rounded up to a unit; or limit. *out_pos: what it says. */
 uint32_t trib_ring_find_base(const struct trib_storage *s, const struct trib_ring_cursor *c, uint32_t from,
                              uint32_t limit, uint64_t *out_pos);

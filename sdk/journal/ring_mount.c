@@ -160,13 +160,27 @@ static int find_start(const struct trib_ring *r, const struct trib_ring_header *
     return trib_ring_next_in_sector(s, c, limit, out);
 }
 
+/* A cut may have left a sector half erased that was compacted. */
+TRIB_OWN_FRAME static int finish_compaction(const struct trib_ring *r, uint32_t gone)
+{
+    const struct trib_storage *s = r->storage;
+    struct trib_ring_header h;
+    uint32_t sector;
+    if (gone == r->sector_seq || trib_ring_find_sector(r, gone, UINT32_MAX, &sector, &h) != 0 ||
+        h.sector_seq != gone || s->erase(s->context, sector) < 0)
+        return 0;
+    return s->sync(s->context) < 0 ? TRIB_EIO : 0;
+}
+
 static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, struct trib_ring_found *found)
 {
     struct trib_ring_cursor c;
     struct trib_ring_record record;
+    uint32_t gone = h->sector_seq;
     int rc = find_start(r, h, &c, &record);
     while (rc > 0) {
         take_ack(r, &record, c.pos, found);
+        gone = record.kind == TRIB_RECORD_GONE ? record.ref : gone;
         rc = trib_ring_next_in_sector(r->storage, &c, trib_format_area_end(r->storage), &record);
     }
     if (rc < 0) { /* unreadable from here on: what lay there is lost */
@@ -182,7 +196,7 @@ static int walk_newest(struct trib_ring *r, const struct trib_ring_header *h, st
         look_behind_tail(r, &c, found);
     else
         r->offset = trib_format_area_end(r->storage);
-    return 0;
+    return finish_compaction(r, gone);
 }
 
 TRIB_OWN_FRAME static void put_seal(const struct trib_ring *r, uint32_t sector, uint32_t seed)
@@ -208,7 +222,7 @@ int trib_ring_mount(struct trib_ring *r, const struct trib_storage *storage,
     memset(r, 0, sizeof *r);
     memset(out_found, 0, sizeof *out_found);
     r->storage = storage;
-    r->erased_sector = UINT32_MAX;
+    r->erased_sector = r->compacted_sector = UINT32_MAX;
     r->tail_end = UINT64_MAX;
     if (!geometry_good(storage))
         return TRIB_EINVAL;
@@ -321,27 +335,44 @@ uint32_t trib_ring_free_count(const struct trib_ring *r)
 
 enum claim { CLAIMED = 0, SKIP = 1 };
 
-/* Erases a candidate, if it may go. */
-TRIB_OWN_FRAME static int claim(struct trib_ring *r, uint32_t sector, enum trib_ring_room room,
-                                uint64_t *out_dropped_to)
+static bool in_use(const struct trib_ring *r, uint32_t sector, struct trib_ring_header *out)
+{
+    return r->open && trib_format_header_read(r->storage, sector, out) == 0 &&
+           !trib_seq_before(out->sector_seq, r->tail_seq) && !trib_seq_before(r->sector_seq, out->sector_seq);
+}
+
+TRIB_OWN_FRAME static bool is_free(const struct trib_ring *r, uint32_t sector)
+{
+    struct trib_ring_header h;
+    return !in_use(r, sector, &h);
+}
+
+uint32_t trib_ring_next_free(const struct trib_ring *r)
+{
+    for (uint32_t i = 1; i < r->storage->sector_count; i++) {
+        uint32_t sector = (r->sector + i) % r->storage->sector_count;
+        if (is_free(r, sector))
+            return sector;
+    }
+    return UINT32_MAX;
+}
+
+/* Erases a sector. One that is in use is dropped. */
+TRIB_OWN_FRAME static int claim(struct trib_ring *r, uint32_t sector, uint64_t *out_dropped_to)
 {
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h, next;
     uint32_t at;
-    if (r->erased_sector == sector) {
-        r->erased_sector = UINT32_MAX;
+    if (r->erased_sector == sector || r->compacted_sector == sector) {
+        *(r->erased_sector == sector ? &r->erased_sector : &r->compacted_sector) = UINT32_MAX;
         return CLAIMED;
     }
-    if (r->open && trib_format_header_read(s, sector, &h) == 0 &&
-        !trib_seq_before(h.sector_seq, r->tail_seq) && !trib_seq_before(r->sector_seq, h.sector_seq)) {
-        if (room != TRIB_RING_DROP_OLDEST)
-            return TRIB_EFULL;
-        if (trib_ring_find_sector(r, h.sector_seq + 1, (sector + 1) % s->sector_count, &at, &next) == 0) {
-            uint64_t from = h.base_pos > r->acked_pos ? h.base_pos : r->acked_pos;
-            *out_dropped_to = next.base_pos;
-            if (next.base_pos > from)
-                r->dropped[0] += (uint32_t)(next.base_pos - from);
-        }
+    if (in_use(r, sector, &h) &&
+        trib_ring_find_sector(r, h.sector_seq + 1, (sector + 1) % s->sector_count, &at, &next) == 0) {
+        uint64_t from = h.base_pos > r->acked_pos ? h.base_pos : r->acked_pos;
+        *out_dropped_to = next.base_pos;
+        if (next.base_pos > from)
+            r->dropped[0] += (uint32_t)(next.base_pos - from);
     }
     if (s->erase(s->context, sector) < 0)
         return SKIP;
@@ -375,6 +406,7 @@ static void fill_header(struct trib_ring *r, const struct trib_ring_start *start
     }
     h->flags = r->start_acked && !(start && h->first_pos <= h->acked_pos) ? TRIB_FORMAT_START_ACKED : 0;
     h->flags |= start ? 0 : r->wiped;
+    h->flags |= r->need_base ? 0 : TRIB_FORMAT_CLEAN;
     h->generation = r->generation + erased;
     h->mono_ms = r->mono_ms;
     h->ord = r->ord;
@@ -427,22 +459,44 @@ static int say_where(struct trib_ring *r)
     return rc == TRIB_EDAMAGED ? 0 : rc;
 }
 
+/* The sector before the oldest one. */
+TRIB_OWN_FRAME static uint32_t before_tail(const struct trib_ring *r)
+{
+    struct trib_ring_header h;
+    uint32_t sector;
+    (void)trib_ring_find_sector(r, r->tail_seq, UINT32_MAX, &sector, &h);
+    return sector == UINT32_MAX ? r->sector : sector + r->storage->sector_count - 1;
+}
+
 int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enum trib_ring_room room,
                    uint64_t *out_dropped_to)
 {
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h;
-    uint32_t old = r->sector, old_seed = r->seed;
-    bool was_open = r->open;
+    uint32_t old = r->sector, old_seed = r->seed, from = old;
+    bool was_open = r->open, drop = false;
+    int result = TRIB_EIO;
 
     *out_dropped_to = 0;
     if (!start && trib_format_header_read(s, r->sector, &h) != 0)
         return TRIB_EDAMAGED;
     if (room == TRIB_RING_KEEP_SPARE && trib_ring_free_count(r) < 2)
         return TRIB_EFULL;
-    for (uint32_t i = 1; i <= s->sector_count - (was_open ? 1u : 0u); i++) {
-        uint32_t sector = (old + i) % s->sector_count;
-        int rc = claim(r, sector, room, out_dropped_to);
+    for (uint32_t i = 1; i <= s->sector_count || (room == TRIB_RING_DROP_OLDEST && !drop); i++) {
+        if (i > s->sector_count) { /* none is free */
+            drop = true;
+            result = TRIB_EIO;
+            from = before_tail(r);
+            i = 1;
+        }
+        uint32_t sector = (from + i) % s->sector_count;
+        if (was_open && sector == old)
+            continue;
+        if (!drop && !is_free(r, sector)) {
+            result = TRIB_EFULL;
+            continue;
+        }
+        int rc = claim(r, sector, out_dropped_to);
         if (rc == SKIP)
             continue;
         if (rc < 0)
@@ -468,7 +522,7 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
             rc = trib_ring_copy_contexts(r, old, old_seed);
         return rc;
     }
-    return TRIB_EIO;
+    return result;
 }
 
 bool trib_ring_wants_erase(const struct trib_ring *r)
@@ -479,11 +533,11 @@ bool trib_ring_wants_erase(const struct trib_ring *r)
 
 int trib_ring_erase_ahead(struct trib_ring *r)
 {
-    uint32_t sector = (r->sector + 1) % r->storage->sector_count;
     uint64_t dropped;
     if (!trib_ring_wants_erase(r))
         return 0;
-    int rc = claim(r, sector, TRIB_RING_USE_SPARE, &dropped);
+    uint32_t sector = trib_ring_next_free(r);
+    int rc = sector == UINT32_MAX ? TRIB_EFULL : claim(r, sector, &dropped);
     if (rc == CLAIMED)
         r->erased_sector = sector;
     return rc == TRIB_EIO ? rc : 0; /* full, or bad: the next open decides */

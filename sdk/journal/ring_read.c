@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "journal/journal.h"
+#include "wire/message.h"
 
 bool trib_seq_before(uint32_t a, uint32_t b)
 {
@@ -55,6 +56,17 @@ void trib_ring_cursor_at(struct trib_ring_cursor *c, const struct trib_ring *r, 
         c->end_cap = next.base_pos;
 }
 
+int trib_ring_cursor_from(const struct trib_ring *r, uint32_t seq, struct trib_ring_cursor *out)
+{
+    struct trib_ring_header h;
+    uint32_t sector;
+    int rc = trib_ring_find_sector(r, seq, UINT32_MAX, &sector, &h);
+    if (sector == UINT32_MAX || trib_seq_before(r->sector_seq, h.sector_seq))
+        return rc < 0 ? rc : TRIB_EAGAIN;
+    trib_ring_cursor_at(out, r, sector, &h);
+    return 0;
+}
+
 /* BASE is the only kind that stands at a unit's start and needs nothing before it. */
 uint32_t trib_ring_find_base(const struct trib_storage *s, const struct trib_ring_cursor *c, uint32_t from,
                              uint32_t limit, uint64_t *out_pos)
@@ -96,21 +108,50 @@ static void look_ahead(const struct trib_storage *s, struct trib_ring_cursor *c,
         }
 }
 
+/* What an event ends with. context: offset in the sector, 0: none. */
+static void take_fields(const struct trib_raw_record *raw, const struct trib_bytes *b,
+                        const struct trib_ring_cursor *c, uint32_t context, struct trib_ring_record *out)
+{
+    out->context = context ? out->address - raw->body + context : UINT32_MAX;
+    out->data = out->address + b->pos;
+    out->data_bytes = raw->body_bytes - b->pos;
+    out->head = raw->body + b->pos - c->offset;
+}
+
 static bool parse_event(const struct trib_raw_record *raw, struct trib_bytes *b, struct trib_ring_cursor *c,
-                        uint32_t base, struct trib_ring_record *out)
+                        struct trib_ring_record *out)
 {
     uint64_t context = trib_bytes_varint(b);
     c->mono_ms += trib_bytes_varint(b);
     c->ord += context & 1 ? (uint32_t)trib_bytes_varint(b) : 1;
-    out->context = context >> 1 ? base + (uint32_t)(context >> 1) : UINT32_MAX;
     out->pos = c->pos++;
     out->mono_ms = c->mono_ms;
     out->ord = c->ord;
-    out->boot = c->boot;
-    out->data = base + raw->body + b->pos;
-    out->data_bytes = raw->body_bytes - b->pos;
-    out->head = raw->body + b->pos - c->offset;
+    take_fields(raw, b, c, (uint32_t)(context >> 1), out);
     return !b->error;
+}
+
+static bool parse_drop(struct trib_bytes *b, struct trib_ring_record *out)
+{
+    out->count = trib_bytes_varint(b);
+    out->drop_class = trib_bytes_u8(b);
+    out->drop_reason = trib_bytes_u8(b);
+    return !b->error && out->count > 0 && out->count <= UINT64_MAX / 2;
+}
+
+static bool parse_moved(const struct trib_raw_record *raw, struct trib_bytes *b,
+                        const struct trib_ring_cursor *c, struct trib_ring_record *out)
+{
+    out->pos = trib_bytes_varint(b);
+    out->moved = trib_bytes_u8(b);
+    if (out->moved == TRIB_RECORD_DROP)
+        return parse_drop(b, out) && out->pos <= UINT64_MAX / 2;
+    out->count = 1;
+    out->boot = (uint32_t)trib_bytes_varint(b);
+    out->mono_ms = trib_bytes_varint(b);
+    out->ord = (uint32_t)trib_bytes_varint(b);
+    take_fields(raw, b, c, (uint32_t)trib_bytes_varint(b), out);
+    return !b->error && out->moved < TRIB_RECORD_BASE && out->pos <= UINT64_MAX / 2;
 }
 
 static void parse_ack(struct trib_bytes *b, struct trib_ring_record *out)
@@ -133,6 +174,8 @@ static bool parse(const struct trib_storage *s, const struct trib_raw_record *ra
     out->kind = raw->head[0];
     out->address = base + raw->body;
     out->bytes = raw->body_bytes;
+    out->seed = c->seed;
+    out->first = raw->first;
     out->pos = c->pos;
     out->boot = c->boot;
     switch (out->kind) {
@@ -147,17 +190,18 @@ static bool parse(const struct trib_storage *s, const struct trib_raw_record *ra
         parse_ack(&b, out);
         break;
     case TRIB_RECORD_CONTEXT:
+    case TRIB_RECORD_MOVED_CONTEXT:
         out->ref = (uint32_t)trib_bytes_varint(&b);
         out->session = trib_bytes_u64(&b);
+        break;
+    case TRIB_RECORD_GONE:
+        out->ref = (uint32_t)trib_bytes_varint(&b);
         break;
     case TRIB_RECORD_END:
         out->context = base + (uint32_t)trib_bytes_varint(&b);
         break;
     case TRIB_RECORD_DROP:
-        out->count = trib_bytes_varint(&b);
-        out->drop_class = trib_bytes_u8(&b);
-        out->drop_reason = trib_bytes_u8(&b);
-        if (out->count == 0 || out->count > UINT64_MAX / 2)
+        if (!parse_drop(&b, out))
             return false;
         c->pos += out->count;
         break;
@@ -169,8 +213,10 @@ static bool parse(const struct trib_storage *s, const struct trib_raw_record *ra
     case TRIB_RECORD_ACK:
         parse_ack(&b, out);
         break;
+    case TRIB_RECORD_MOVED:
+        return parse_moved(raw, &b, c, out);
     default:
-        return parse_event(raw, &b, c, base, out);
+        return out->kind >= TRIB_RECORD_BASE || parse_event(raw, &b, c, out);
     }
     return !b.error;
 }
@@ -242,6 +288,35 @@ int trib_ring_next(const struct trib_ring *r, struct trib_ring_cursor *c, struct
     }
 }
 
+int trib_ring_find_moved(const struct trib_ring *r, uint64_t pos, uint32_t *in_out_seq,
+                         struct trib_ring_record *out, uint64_t *in_out_end)
+{
+    struct trib_ring_cursor c;
+    struct trib_ring_record record;
+    uint32_t start = *in_out_seq;
+    int found = 0;
+    for (unsigned pass = 0; pass < 2; pass++, start = r->tail_seq) {
+        int rc = trib_ring_cursor_from(r, start, &c);
+        while (rc >= 0 && (rc = trib_ring_next(r, &c, &record)) > 0) {
+            if (record.kind != TRIB_RECORD_MOVED || record.pos + record.count <= pos)
+                continue;
+            bool weak = record.drop_reason == TRIB_DROP_SUPERSEDED;
+            if (record.pos > pos) {
+                *in_out_end = record.pos < *in_out_end ? record.pos : *in_out_end;
+            } else if (!weak || pass > 0) {
+                found = 1;
+                *out = record;
+                *in_out_seq = c.sector_seq;
+                if (!weak)
+                    return 1;
+            }
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return found;
+}
+
 /* The sector whose base is the highest not above pos, or the oldest one. */
 static int sector_of(const struct trib_ring *r, uint64_t pos, uint32_t *out_sector,
                      struct trib_ring_header *out)
@@ -308,7 +383,7 @@ int trib_ring_context(const struct trib_ring *r, uint32_t address, uint32_t seed
     struct trib_raw_record raw;
     if (sector >= s->sector_count ||
         trib_format_record_read(s, sector, offset, trib_format_area_end(s), seed, &raw) != 0 ||
-        raw.head[0] != TRIB_RECORD_CONTEXT)
+        (raw.head[0] != TRIB_RECORD_CONTEXT && raw.head[0] != TRIB_RECORD_MOVED_CONTEXT))
         return TRIB_EDAMAGED;
     struct trib_bytes b = {raw.head, raw.body_bytes < sizeof raw.head ? raw.body_bytes : sizeof raw.head, 1,
                            false};
@@ -326,7 +401,7 @@ int trib_ring_context(const struct trib_ring *r, uint32_t address, uint32_t seed
 
 /* Which header speaks for pos: the newest whose stream begins at or below it. The end is where the next one begins. */
 int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_stream,
-                        uint64_t *out_first_pos, uint64_t *out_end, struct trib_ring_header *out_header)
+                        uint64_t *out_first_pos, uint64_t *in_out_end, struct trib_ring_header *out_header)
 {
     struct trib_ring_header h;
     bool current = pos >= r->first_pos, found = false, unreadable = false;
@@ -335,7 +410,7 @@ int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_s
     if (current && !out_header) {
         *out_stream = r->stream;
         *out_first_pos = r->first_pos;
-        *out_end = UINT64_MAX;
+        *in_out_end = UINT64_MAX;
         return 0;
     }
     for (uint32_t i = 0; i < r->storage->sector_count; i++) {
@@ -358,6 +433,6 @@ int trib_ring_stream_at(const struct trib_ring *r, uint64_t pos, uint64_t *out_s
     }
     if (!found)
         return unreadable ? TRIB_EIO : TRIB_EDAMAGED;
-    *out_end = *out_stream == r->stream ? UINT64_MAX : end;
+    *in_out_end = *out_stream == r->stream ? UINT64_MAX : end;
     return 0;
 }

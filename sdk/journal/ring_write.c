@@ -15,6 +15,7 @@ void trib_ring_begin(struct trib_ring_writer *w, struct trib_ring *r)
     w->opened = 0;
     w->saved_acked = UINT64_MAX;
     w->error = 0;
+    w->dry = false;
     w->based = !r->need_base;
 #ifdef TRIB_MUTANT_NO_BASE
     w->based = true;
@@ -34,7 +35,7 @@ static void flush(struct trib_ring_writer *w)
 {
     const struct trib_storage *s = w->ring->storage;
     uint32_t address = w->ring->sector * s->sector_bytes + w->offset - w->fill;
-    if (w->fill > 0 && w->error == 0 && s->program(s->context, address, w->chunk, w->fill) < 0)
+    if (w->fill > 0 && w->error == 0 && !w->dry && s->program(s->context, address, w->chunk, w->fill) < 0)
         w->error = TRIB_EIO;
     w->fill = 0;
 }
@@ -218,19 +219,31 @@ int trib_ring_put_context(struct trib_ring_writer *w, uint32_t ref, uint64_t ses
     return w->error;
 }
 
+/* A record of one number. */
+static int put_number(struct trib_ring_writer *w, unsigned kind, uint32_t number)
+{
+    uint8_t body[6] = {(uint8_t)kind};
+    uint32_t n = 1 + trib_put_varint(body + 1, number);
+    int rc = prepare(w, n);
+    if (rc == 0)
+        put_small(w, body, n);
+    return rc;
+}
+
+int trib_ring_put_gone(struct trib_ring_writer *w, uint32_t sector_seq)
+{
+    return put_number(w, TRIB_RECORD_GONE, sector_seq);
+}
+
 int trib_ring_put_end(struct trib_ring_writer *w, uint32_t ref)
 {
-    uint8_t body[6];
-    uint32_t n = 0, at;
+    uint32_t at;
     int rc = find_context(w, ref, &at);
     if (rc < 0 || at == 0)
         return rc;
-    body[n++] = TRIB_RECORD_END;
-    n += trib_put_varint(body + n, at);
-    rc = prepare(w, n);
+    rc = put_number(w, TRIB_RECORD_END, at);
     if (rc < 0)
         return rc;
-    put_small(w, body, n);
     for (unsigned i = 0; i < TRIB_RING_CONTEXTS; i++)
         if (w->ring->context[i].ref == ref)
             w->ring->context[i].ref = 0;
@@ -374,26 +387,74 @@ TRIB_OWN_FRAME static bool closed_later(const struct trib_storage *s, struct tri
     return false;
 }
 
-int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record *from)
+/* The last `rest` bytes of a record's body, from the storage. All of the record is read, and must be whole. */
+TRIB_OWN_FRAME static void put_from(struct trib_ring_writer *w, const struct trib_ring_record *from,
+                                    uint32_t rest)
 {
     const struct trib_storage *s = w->ring->storage;
     uint8_t piece[32];
-    int rc = prepare(w, from->bytes);
+    uint32_t at = from->address - prefix_bytes(from->bytes), end = from->address + from->bytes, n;
+    uint32_t crc = from->seed;
+    bool whole = true;
+    for (; at < end; at += n) {
+        uint32_t border = at < end - rest ? end - rest : end;
+        n = border - at < sizeof piece ? border - at : (uint32_t)sizeof piece;
+        whole = s->read(s->context, at, piece, n) == 0 && whole;
+        crc = trib_crc32c(crc, piece, n);
+        if (at >= end - rest)
+            put(w, piece, n);
+    }
+    whole = s->read(s->context, end, piece, 4) == 0 && whole;
+    if (!whole || trib_get_u32(piece) != (from->first ? ~crc : crc))
+        w->crc ^= 1; /* what is not sure must not be vouched for */
+}
+
+/* *out_at: where the record begins. */
+static int put_again(struct trib_ring_writer *w, const uint8_t *head, uint32_t length,
+                     const struct trib_ring_record *from, uint32_t rest, uint32_t *out_at)
+{
+    int rc = prepare(w, length + rest);
     if (rc < 0)
         return rc;
-    uint32_t at = w->offset;
-    record_begin(w, from->bytes);
-    for (uint32_t done = 0; done < from->bytes;) {
-        uint32_t n = from->bytes - done < sizeof piece ? from->bytes - done : (uint32_t)sizeof piece;
-        if (s->read(s->context, from->address + done, piece, n) < 0)
-            w->crc ^= 1; /* what cannot be read must not be vouched for */
-        put(w, piece, n);
-        done += n;
-    }
+    *out_at = w->offset;
+    record_begin(w, length + rest);
+    put(w, head, length);
+    if (from->bytes > 0)
+        put_from(w, from, rest);
     record_end(w);
-    remember_context(w->ring, from->ref, at);
-    w->opened++;
     return w->error;
+}
+
+int trib_ring_put_copy(struct trib_ring_writer *w, const struct trib_ring_record *from, unsigned kind,
+                       uint32_t *out_offset)
+{
+    uint8_t head = (uint8_t)kind;
+    int rc = put_again(w, &head, 1, from, from->bytes - 1, out_offset);
+    if (rc < 0 || kind != TRIB_RECORD_CONTEXT)
+        return rc;
+    remember_context(w->ring, from->ref, *out_offset);
+    w->opened++;
+    return 0;
+}
+
+int trib_ring_put_moved(struct trib_ring_writer *w, const struct trib_ring_record *from, uint32_t context)
+{
+    uint8_t head[TRIB_RING_HEAD_MAX];
+    uint32_t n = 0, at;
+    head[n++] = TRIB_RECORD_MOVED;
+    n += trib_put_varint(head + n, from->pos);
+    head[n++] = from->kind == TRIB_RECORD_MOVED ? from->moved : from->kind;
+    if (head[n - 1] == TRIB_RECORD_DROP) {
+        n += trib_put_varint(head + n, from->count);
+        head[n++] = from->drop_class;
+        head[n++] = from->drop_reason;
+    } else {
+        n += trib_put_varint(head + n, from->boot);
+        n += trib_put_varint(head + n, from->mono_ms);
+        n += trib_put_varint(head + n, from->ord);
+        n += trib_put_varint(head + n, context);
+    }
+    return put_again(w, head, n, from, from->data_bytes, &at);
 }
 
 /* False: that sector is not there any more. */
@@ -414,6 +475,7 @@ int trib_ring_copy_contexts(struct trib_ring *r, uint32_t sector, uint32_t seed)
     struct trib_ring_cursor c;
     struct trib_ring_record record;
     struct trib_ring_writer w;
+    uint32_t at;
     memset(r->context, 0, sizeof r->context);
     r->context_count = 0;
     if (!cursor_into(r, sector, seed, &c))
@@ -423,7 +485,7 @@ int trib_ring_copy_contexts(struct trib_ring *r, uint32_t sector, uint32_t seed)
         if (record.kind != TRIB_RECORD_CONTEXT || c.boot < r->first_boot)
             continue;
         uint32_t address = record.address - prefix_bytes(record.bytes);
-        if (!closed_later(s, c, address) && trib_ring_put_copy(&w, &record) != 0)
+        if (!closed_later(s, c, address) && trib_ring_put_copy(&w, &record, TRIB_RECORD_CONTEXT, &at) != 0)
             break;
     }
     int rc = trib_ring_commit(&w);

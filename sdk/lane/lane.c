@@ -103,7 +103,6 @@ static void describe_gap(const struct trib_lane_state *lane, enum trib_lane whic
     out->kind = TRIB_LANE_ITEM_DROP;
     out->drop_class = which == TRIB_LANE_VITAL ? TRIB_DROP_VITAL : TRIB_DROP_ROUTINE;
     out->drop_reason = TRIB_DROP_DAMAGED;
-    end = end < lane->stream_end ? end : lane->stream_end;
     if (lane->send_pos < lane->acked_high) {
         /* It was acked once, so this device no longer has it: the gateway lost it, or is another one. */
         out->drop_class = TRIB_DROP_UNKNOWN;
@@ -114,7 +113,6 @@ static void describe_gap(const struct trib_lane_state *lane, enum trib_lane whic
         end = end < lane->overflow_pos ? end : lane->overflow_pos;
     }
     out->count = end - lane->send_pos;
-    out->after = lane->cursor;
     out->after_pos = end;
 }
 
@@ -137,11 +135,10 @@ static int peek_start(struct trib_lane_state *lane, struct trib_lane_item *out)
     return 1;
 }
 
-static void take_event(const struct trib_ring_record *record, const struct trib_ring_cursor *c,
-                       struct trib_lane_item *out)
+static void take_event(const struct trib_ring_record *record, unsigned type, struct trib_lane_item *out)
 {
     out->kind = TRIB_LANE_ITEM_EVENT;
-    out->type = record->kind;
+    out->type = (uint8_t)type;
     out->mono_ms = record->mono_ms;
     out->boot = record->boot;
     out->ord = record->ord;
@@ -149,9 +146,45 @@ static void take_event(const struct trib_ring_record *record, const struct trib_
     out->data_bytes = record->data_bytes;
     out->head = (uint8_t)record->head;
     out->context = record->context;
-    out->seed = c->seed;
-    out->after = *c;
+    out->seed = record->seed;
     out->after_pos = record->pos + 1;
+}
+
+/* What a declared drop says from send_pos on, but not beyond `end`. */
+static void take_drop(const struct trib_lane_state *lane, const struct trib_ring_record *record, uint64_t end,
+                      struct trib_lane_item *out)
+{
+    uint64_t to = record->pos + record->count;
+    to = to < end ? to : end;
+    out->kind = TRIB_LANE_ITEM_DROP;
+    out->drop_class = record->drop_class;
+    out->drop_reason = record->drop_reason;
+    out->count = to - lane->send_pos;
+    out->after_pos = to;
+}
+
+/* What lies between send_pos and the next record, at `end` in the sector of a cursor: something that was moved, or a gap. */
+TRIB_OWN_FRAME static int peek_gap(struct trib_lane_state *lane, enum trib_lane which,
+                                   const struct trib_ring_cursor *c, uint64_t end, struct trib_lane_item *out)
+{
+    struct trib_ring_record moved;
+    struct trib_ring_header h;
+    int rc = 0;
+    end = end < lane->stream_end ? end : lane->stream_end;
+    out->after = lane->cursor;
+    /* Only before a sector whose predecessor went can it be more than damage. */
+    if (c->sector_seq != lane->cursor.sector_seq + 1 &&
+        trib_format_header_read(lane->ring.storage, c->sector, &h) == 0 && lane->send_pos < h.base_pos) {
+        end = end < h.base_pos ? end : h.base_pos;
+        rc = trib_ring_find_moved(&lane->ring, lane->send_pos, &lane->moved_seq, &moved, &end);
+    }
+    if (rc <= 0)
+        describe_gap(lane, which, end, out);
+    else if (moved.moved == TRIB_RECORD_DROP)
+        take_drop(lane, &moved, end, out);
+    else
+        take_event(&moved, moved.moved, out);
+    return 1;
 }
 
 /* Reads on to the record at send_pos. 1: it is in *out, or the gap before the next one is; 0: nothing. */
@@ -166,10 +199,8 @@ static int peek_record(struct trib_lane_state *lane, enum trib_lane which, struc
         if (rc < 0 && trib_ring_skip_sector(&lane->ring, &lane->cursor, true) > 0)
             continue;
         lane->read_errors = 0;
-        if (rc <= 0) {
-            describe_gap(lane, which, lane->ring.durable_pos, out);
-            return 1;
-        }
+        if (rc <= 0)
+            return peek_gap(lane, which, &c, lane->ring.durable_pos, out);
         uint64_t count = record.kind < TRIB_RECORD_BASE    ? 1
                          : record.kind == TRIB_RECORD_DROP ? record.count
                                                            : 0;
@@ -177,21 +208,15 @@ static int peek_record(struct trib_lane_state *lane, enum trib_lane which, struc
             lane->cursor = c;
             continue;
         }
-        if (record.pos > lane->send_pos) {
-            describe_gap(lane, which, record.pos, out);
-            return 1;
-        }
-        if (record.kind < TRIB_RECORD_BASE) {
-            take_event(&record, &c, out);
-            return 1;
-        }
-        uint64_t end = record.pos + count < lane->stream_end ? record.pos + count : lane->stream_end;
-        out->kind = TRIB_LANE_ITEM_DROP;
-        out->drop_class = record.drop_class;
-        out->drop_reason = record.drop_reason;
-        out->count = end - lane->send_pos;
+        if (record.pos > lane->send_pos)
+            return peek_gap(lane, which, &c, record.pos, out);
         out->after = lane->cursor;
-        out->after_pos = end;
+        if (record.kind == TRIB_RECORD_DROP) {
+            take_drop(lane, &record, lane->stream_end, out);
+            return 1;
+        }
+        take_event(&record, record.kind, out);
+        out->after = c;
         return 1;
     }
 }

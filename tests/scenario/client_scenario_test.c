@@ -289,8 +289,12 @@ static uint32_t number_of(const struct fake_event *e)
         return 0;
     trib_cbor_reader_init(&r, e->fields, e->fields_len);
     (void)trib_cbor_get_map(&r);
-    if (trib_cbor_get_uint(&r) == TRIB_FIELD_ITEM)
+    uint64_t field = trib_cbor_get_uint(&r);
+    if (field == TRIB_FIELD_ITEM_VERSION) {
+        trib_cbor_skip(&r);
+        assert_int_equal(trib_cbor_get_uint(&r), TRIB_FIELD_ITEM);
         return (uint32_t)strtoul(trib_cbor_get_text(&r, &len), NULL, 10);
+    }
     trib_cbor_skip(&r);
     trib_cbor_skip(&r);
     (void)trib_cbor_get_map(&r);

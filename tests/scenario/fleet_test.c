@@ -259,9 +259,11 @@ static uint32_t number_of(const struct trib_wire_batch_item *item)
     while (trib_cbor_next(&r, &map)) {
         uint64_t key = trib_cbor_get_uint(&r);
         size_t len;
-        if (item->kind == TRIB_EVENT_FAVOURITE_ADD && key == TRIB_FIELD_ITEM)
-            number = (uint32_t)strtoul(trib_cbor_get_text(&r, &len) + 1, NULL, 10);
-        else if (item->kind == TRIB_EVENT_QUALITY && key == TRIB_FIELD_BITRATE_KBPS)
+        if (item->kind == TRIB_EVENT_FAVOURITE_ADD && key == TRIB_FIELD_ITEM) {
+            const char *text = trib_cbor_get_text(&r, &len);
+            for (size_t i = 1; i < len; i++) /* what follows may be digits, too */
+                number = number * 10 + (uint32_t)(text[i] - '0');
+        } else if (item->kind == TRIB_EVENT_QUALITY && key == TRIB_FIELD_BITRATE_KBPS)
             number = (uint32_t)trib_cbor_get_uint(&r);
         else
             trib_cbor_skip(&r);

@@ -39,11 +39,16 @@ static uint8_t item_of(unsigned type, const uint8_t *fields, size_t len)
     trib_cbor_reader_init(&r, fields, len);
     struct trib_cbor_container map = trib_cbor_get_map(&r);
     while (trib_cbor_next(&r, &map)) {
-        size_t text_len;
-        if (trib_cbor_get_uint(&r) == TRIB_FIELD_ITEM)
-            item = (unsigned)strtoul(trib_cbor_get_text(&r, &text_len) + strlen("film-"), NULL, 10);
-        else
+        if (trib_cbor_get_uint(&r) == TRIB_FIELD_ITEM) {
+            size_t text_len;
+            const char *text = trib_cbor_get_text(&r, &text_len);
+            assert_non_null(text);
+            item = 0;
+            for (size_t i = strlen("film-"); i < text_len; i++) /* what follows may be digits, too */
+                item = item * 10 + (unsigned)(text[i] - '0');
+        } else {
             trib_cbor_skip(&r);
+        }
     }
     assert_int_equal(r.error, 0);
     assert_in_range(item, 0, LEDGER_ITEMS - 1);

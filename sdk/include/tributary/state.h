@@ -62,10 +62,11 @@ struct trib_ring {
     uint32_t offset;
     uint32_t seed;
     uint32_t tail_seq;
-    uint32_t live_count;    /* sectors from the tail to the active one */
-    uint32_t erased_sector; /* erased ahead; UINT32_MAX: none */
-    uint32_t context_count; /* open contexts */
-    uint32_t dropped[3];    /* overflow, damaged, other; since the first format */
+    uint32_t live_count;       /* sectors from the tail to the active one */
+    uint32_t erased_sector;    /* erased ahead; UINT32_MAX: none */
+    uint32_t compacted_sector; /* the same by a compaction */
+    uint32_t context_count;    /* open contexts */
+    uint32_t dropped[3];       /* overflow, damaged, other; since the first format */
     struct {
         uint32_t ref;    /* 0: free */
         uint32_t offset; /* of the context record in the active sector */
@@ -80,6 +81,19 @@ struct trib_ring {
     uint8_t start_reason; /* of the current stream */
 };
 
+enum trib_compaction_phase { TRIB_COMPACTION_RESTS, TRIB_COMPACTION_MEASURES, TRIB_COMPACTION_MOVES };
+
+/* A pass of sdk/journal/ring_compact.c. */
+struct trib_compaction {
+    uint32_t seq;    /* of the sector looked at */
+    uint32_t offset; /* in it: all before was looked at */
+    uint32_t cost;   /* what it keeps takes so many bytes; while moving: those still to come */
+    uint32_t freed;  /* what it gives up took */
+    uint32_t keep;   /* low half of a position: nothing below may be given up */
+    uint32_t tried;  /* how far the ring was written when there was nothing to gain */
+    uint8_t phase;
+};
+
 struct trib_lane_state {
     struct trib_ring ring;
     struct trib_ring_cursor cursor; /* next record to send */
@@ -90,6 +104,7 @@ struct trib_lane_state {
     uint64_t stream;           /* stream of send_pos: a copy, so that headers are not read for each event */
     uint64_t stream_first;
     uint64_t stream_end; /* UINT64_MAX: the current one */
+    uint32_t moved_seq;  /* sector in which what a compaction moved is looked for first */
     uint8_t read_errors; /* in a row */
     bool start_sent;
     bool cursor_valid;
@@ -200,6 +215,8 @@ struct trib_client {
     const struct trib_config *config;
     struct trib_uplink uplink;
     struct trib_lane_state lanes[TRIB_LANE_COUNT];
+    int (*compact)(struct trib_client *client); /* set with the first favourite; NULL: none was recorded */
+    struct trib_compaction compaction;          /* of the vital lane */
     struct trib_staging staging;
     struct trib_session *sessions;
     const struct trib_client_playback *playback; /* NULL: no session was ever started */
