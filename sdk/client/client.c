@@ -223,7 +223,7 @@ static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_ne
     bool staged = client->staging.head > 0;
     bool due = client->staging.vital_cost > 0 || client->staging.head > client->staging.capacity / 2;
     uint32_t wait = trib_client_left(client->staged_at_ms, window, now);
-    int (*compact)(struct trib_client *) = client->compact;
+    bool compacts = client->compact != NULL; /* then it is not written any more */
     trib_client_unlock(client);
     if (client->state_due || due || (staged && wait == 0) || client->retry_drain)
         rc = trib_client_drain(client);
@@ -241,7 +241,7 @@ static int journal(struct trib_client *client, uint64_t now, uint32_t *in_out_ne
         int ahead = trib_ring_erase_ahead(&client->lanes[lane].ring);
         rc = rc ? rc : ahead;
     }
-    if (rc == 0 && compact && compact(client) > 0)
+    if (rc == 0 && compacts && client->compact(client) > 0)
         *in_out_next_ms = 0;
     return rc;
 }

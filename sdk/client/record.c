@@ -29,7 +29,8 @@ static int favourite(struct trib_client *client, unsigned type, const char *list
         return rc;
     uint64_t now = trib_client_now(client);
     trib_client_lock(client);
-    client->compact = trib_client_compact;
+    if (!client->compact)
+        client->compact = trib_client_compact;
     size_t capacity;
     uint8_t *fields = trib_stage_room(client, &capacity);
     trib_cbor_writer_init(&w, fields, capacity);

@@ -60,7 +60,7 @@ int trib_ring_erase_others(struct trib_ring *r);
 /*
  * A step of giving up operations on favourites that a later one on the same item supersedes, when the ring has at most its
  * spare sector left: see ring_compact.c. Nothing below `keep` is given up.
- * Blocks for one read of the ring and of a sector, and for programming what 32 records take, or one erase. Errors only
+ * Blocks for one read of the ring and of a sector, and for programming what 24 records take, or one erase. Errors only
  * end the pass: what was written until then is of no use, and does no harm.
  */
 enum trib_compaction_verdict {

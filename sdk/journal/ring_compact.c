@@ -15,7 +15,7 @@
  * - So does one whose header was not preceded by a durable group: that header voids the end of the sector before it. But
  *   the oldest has none before it.
  *
- * It goes in steps of 32 records, for the sake of memory and time; each reads all of the ring, and compares by hash, then by
+ * It goes in steps of 24 records, for the sake of memory and time; each reads all of the ring, and compares by hash, then by
  * the bytes. Between two steps the ring may change: what it gains only supersedes more. What was sent on this connection
  * is not given up: `keep`. After a boot it is not known what earlier connections sent: if the gateway has such an event,
  * WELCOME goes past it; if not, nobody has seen it, and the drop stands for it.
@@ -26,7 +26,7 @@
 #include "wire/crc32c.h"
 #include "wire/message.h"
 
-#define CHUNK 32u /* records a step */
+#define CHUNK 24u /* records a step */
 #define GONE_BYTES 12u
 
 struct entry {
