@@ -51,9 +51,10 @@ struct gw_connection *gw_connection_new(struct gw_ingest_thread *thread, struct 
         slot->generation = 1;
     connection->thread = thread;
     connection->wsi = wsi;
-    connection->waiting = true;
+    connection->number = thread->accepted++;
+    connection->waiting = connection->counted = true;
     atomic_fetch_add_explicit(&thread->waiting, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&thread->ingest->open_total, 1, memory_order_relaxed);
+    atomic_fetch_add(&thread->ingest->open_total, 1);
     connection->deadline_ms = gw_clock_mono_ms() + HEAD_MS;
     connection->id =
         (uint64_t)thread->index << 56 | (uint64_t)slot->generation << 24 | (uint64_t)(slot - thread->slots);
@@ -68,6 +69,15 @@ static void waits_no_more(struct gw_connection *connection)
     if (connection->waiting)
         atomic_fetch_sub_explicit(&connection->thread->waiting, 1, memory_order_relaxed);
     connection->waiting = false;
+}
+
+/* It is closed, or will be within a turn of the loop. */
+static void counts_no_more(struct gw_connection *connection)
+{
+    waits_no_more(connection);
+    if (connection->counted)
+        atomic_fetch_sub(&ingest_of(connection)->open_total, 1);
+    connection->counted = false;
 }
 
 struct gw_connection *gw_connection_find(struct gw_ingest_thread *thread, uint64_t id)
@@ -86,8 +96,7 @@ void gw_connection_closed(struct gw_connection *connection)
     slot->next_free = connection->thread->free_slot;
     connection->thread->free_slot = slot;
     connection->thread->open_count--;
-    waits_no_more(connection);
-    atomic_fetch_sub_explicit(&ingest->open_total, 1, memory_order_relaxed);
+    counts_no_more(connection);
     gw_session_lost(&connection->session);
     if (connection->session.rules) { /* it was a websocket */
         atomic_fetch_sub(&ingest->websockets, 1);
@@ -565,7 +574,7 @@ int gw_connection_received(struct gw_connection *connection, uint8_t *data, size
 /* Not from within a libwebsockets call about this connection. May free it. */
 static void cut(struct gw_connection *connection)
 {
-    waits_no_more(connection);
+    counts_no_more(connection);
     struct lws *wsi = connection->wsi;
     connection->wsi = NULL;
     lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
@@ -585,7 +594,7 @@ bool gw_connection_evict(struct gw_ingest_thread *thread)
     for (size_t i = 0; i < thread->slot_count; i++) {
         struct gw_connection *connection = thread->slots[i].connection;
         if (connection && connection->wsi && connection->phase == GW_CONNECTION_HEAD &&
-            (!oldest || connection->deadline_ms < oldest->deadline_ms))
+            (!oldest || connection->number < oldest->number))
             oldest = connection;
     }
     if (oldest)

@@ -32,10 +32,12 @@ struct gw_connection {
     struct gw_ingest_thread *thread;
     struct lws *wsi; /* NULL once libwebsockets said it is closed */
     uint64_t id;
+    uint64_t number; /* in the order of its thread's accepts: a flood fits into one tick of the clock */
     enum gw_connection_phase phase;
     bool draining;        /* new messages are ignored */
     bool has_seat;        /* in the registry */
     bool waiting;         /* counted in its thread's `waiting` */
+    bool counted;         /* counted in the gateway's `open_total` */
     bool deaf;            /* its frames cannot be read any more */
     bool peer_closed;     /* the peer sent a close frame */
     bool told_end;        /* TLS close_notify is sent */
@@ -75,6 +77,7 @@ struct gw_ingest_thread {
     SSL_CTX *client_tls; /* never used: see make_context */
     struct gw_connection_slot *slots, *free_slot;
     size_t slot_count, slot_limit, open_count;
+    uint64_t accepted;
     _Atomic size_t waiting;                /* connections in TLS handshake or HTTP request; read by all */
     struct gw_session_batch *spare;        /* pool */
     size_t spare_bytes;                    /* what their arenas keep */
@@ -102,7 +105,7 @@ struct gw_ingest {
     _Atomic uint64_t unavailable_until_ms;
     uint32_t pause_ms; /* committer's thread only; 0: the last commit went well */
     _Atomic uint32_t websockets;
-    _Atomic size_t open_total;      /* sockets of all threads */
+    _Atomic size_t open_total;      /* sockets of all threads, without those that are being closed */
     size_t open_limit, evict_below; /* of open_total; beyond open_limit - evict_below silent ones go */
     int accepts_per_wake;
     unsigned thread_count;

@@ -67,6 +67,11 @@ static const struct lws_protocols protocols[] = {{.name = "tributary", .callback
 
 /* --- accepting --- */
 
+static bool crowded(struct gw_ingest *ingest)
+{
+    return atomic_load(&ingest->open_total) + ingest->evict_below >= ingest->open_limit;
+}
+
 /* The thread with the most connections that have not said anything yet. */
 static struct gw_ingest_thread *most_waiting(struct gw_ingest *ingest)
 {
@@ -84,20 +89,21 @@ static struct gw_ingest_thread *most_waiting(struct gw_ingest *ingest)
 
 /*
  * Many who connect and say nothing must not keep others out: one that waited longest goes. The kernel chooses the
- * thread of a connection, so the silent ones may all be with another thread. False: there is no place.
+ * thread of a connection, so the silent ones may all be with another thread; that one is asked, and may be slow, so one
+ * of this thread goes if there is no place until then. False: there is none.
  */
 static bool make_place(struct gw_ingest_thread *thread)
 {
     struct gw_ingest *ingest = thread->ingest;
-    size_t open = atomic_load_explicit(&ingest->open_total, memory_order_relaxed);
-    if (open + ingest->evict_below < ingest->open_limit)
+    if (!crowded(ingest))
         return true;
     struct gw_ingest_thread *other = most_waiting(ingest);
-    if (other == thread && gw_connection_evict(thread))
-        return true;
-    if (other && other != thread)
+    if (other && other != thread && 2 * atomic_load(&thread->waiting) < atomic_load(&other->waiting)) {
         gw_ingest_thread_evict(other);
-    return open < ingest->open_limit;
+        if (atomic_load(&ingest->open_total) < ingest->open_limit)
+            return true;
+    }
+    return gw_connection_evict(thread) || atomic_load(&ingest->open_total) < ingest->open_limit;
 }
 
 static void accept_some(struct gw_ingest_thread *thread)
@@ -282,7 +288,8 @@ static void on_wake(uv_async_t *handle)
         settle_all(thread, outcomes);
     if (atomic_load(&thread->settling))
         go_on_settling(thread);
-    while (evict > 0 && gw_connection_evict(thread))
+    /* Several threads may have asked for the same place: no more go than have to, or honest handshakes would. */
+    while (evict > 0 && crowded(thread->ingest) && gw_connection_evict(thread))
         evict--;
     if (drain && !thread->draining)
         start_draining(thread);

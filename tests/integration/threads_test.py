@@ -153,7 +153,7 @@ def test_a_stop_drains_every_thread(four):
 
 def test_a_stop_under_load_keeps_what_was_acked(four, tmp_path):
     four.settings["listen"]["port"] = four.port
-    run = subprocess.Popen(arguments(four, "--devices", 16, "--events", 20000, "--batch", 50, "--obligations",
+    run = subprocess.Popen(arguments(four, "--devices", 16, "--events", 5000, "--rate", 40000, "--batch", 50, "--obligations",
                                      tmp_path / "acked"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         for _ in range(2):
