@@ -303,6 +303,6 @@ int main(int argc, char **argv)
     }
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     if (rc != 0)
-        fprintf(stderr, "%s\n", where);
+        fprintf(stderr, "failed with --seed %llu at %s\n", (unsigned long long)options.seed, where);
     return rc;
 }
