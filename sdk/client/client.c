@@ -295,6 +295,15 @@ static int watch_clock(struct trib_client *client)
     return 0;
 }
 
+/* Other threads may start the first session meanwhile. */
+static const struct trib_client_playback *playback_of(struct trib_client *client)
+{
+    trib_client_lock(client);
+    const struct trib_client_playback *playback = client->playback;
+    trib_client_unlock(client);
+    return playback;
+}
+
 int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
 {
     uint64_t now = trib_client_now(client);
@@ -306,8 +315,9 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms)
     int rc = watch_clock(client);
     if (TRIB_HAS_PLAYBACK && client->ends_due)
         trib_client_end_lost_sessions(client);
-    if (client->playback)
-        client->playback->tick(client, now, &next);
+    const struct trib_client_playback *playback = playback_of(client);
+    if (playback)
+        playback->tick(client, now, &next);
     int moved = trib_client_roll_back(client);
     rc = rc ? rc : moved;
     int journaled = journal(client, now, &next);
@@ -371,8 +381,9 @@ int trib_shutdown(struct trib_client *client, uint32_t budget_ms)
 {
     if (client->shut)
         return 0;
-    if (client->playback)
-        client->playback->quit(client);
+    const struct trib_client_playback *playback = playback_of(client);
+    if (playback)
+        playback->quit(client);
     int rc = trib_flush(client, budget_ms);
     int saved = trib_client_save_acks(client);
     trib_uplink_close(&client->uplink, trib_client_now(client));

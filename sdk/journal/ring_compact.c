@@ -199,13 +199,6 @@ TRIB_OWN_FRAME static int put_context(struct trib_ring_writer *w, const struct t
     return trib_ring_put_copy(w, &context, TRIB_RECORD_MOVED_CONTEXT, out_offset);
 }
 
-static int put_given_up(struct trib_ring_writer *w, struct trib_ring_record *run)
-{
-    int rc = run->count > 0 ? trib_ring_put_moved(w, run, 0) : 0;
-    run->count = 0;
-    return rc;
-}
-
 /* Writes what the chunk stands for. */
 TRIB_OWN_FRAME static int move(const struct trib_ring *r, struct trib_compaction *k,
                                const struct chunk *chunk, struct trib_ring_writer *w)
@@ -226,13 +219,14 @@ TRIB_OWN_FRAME static int move(const struct trib_ring *r, struct trib_compaction
         k->freed += dead ? trib_format_align(r->storage, c.offset) - start_of(r, &record) : 0;
         dead = dead || (record.data_bytes == 0 && record.drop_class == TRIB_DROP_VITAL &&
                         record.drop_reason == TRIB_DROP_SUPERSEDED);
-        uint64_t end = record.pos + count;
-        if (dead && (record.pos < run.pos || run.count == 0)) {
-            rc = put_given_up(w, &run);
-            run.pos = record.pos;
-        }
-        if (dead) {
-            run.count = end - run.pos > run.count ? end - run.pos : run.count;
+        if (dead) { /* one run for all of the chunk: it yields to whatever else is there of its positions */
+            uint64_t end = record.pos + count, from = record.pos;
+            if (run.count > 0) {
+                end = run.pos + run.count > end ? run.pos + run.count : end;
+                from = run.pos < from ? run.pos : from;
+            }
+            run.pos = from;
+            run.count = end - from;
             continue;
         }
         bool with = record.data_bytes > 0 && record.context != UINT32_MAX;
@@ -241,7 +235,7 @@ TRIB_OWN_FRAME static int move(const struct trib_ring *r, struct trib_compaction
         context = with ? record.context : context;
         rc = rc ? rc : trib_ring_put_moved(w, &record, with ? offset : 0);
     }
-    return rc ? rc : put_given_up(w, &run);
+    return rc || run.count == 0 ? rc : trib_ring_put_moved(w, &run, 0);
 }
 
 static uint32_t left_of(const struct trib_ring *r)
@@ -352,6 +346,9 @@ static enum trib_compaction_verdict step(struct trib_ring *r, struct trib_compac
     rc = may_go(r, &h) ? collect(r, k, keep, &chunk) : TRIB_EFULL;
     rc = rc ? rc : mark(r, &chunk);
     rc = rc ? rc : write(r, k, &chunk);
+    /* What had been accepted before the room for the move was set aside may have taken it. */
+    if (rc == TRIB_ESPACE && moves)
+        return look_at(k, r->tail_seq);
     if (rc < 0)
         return moves ? give_up(r, k) : look_at(k, k->seq + 1);
     if (chunk.end != UINT32_MAX) {
@@ -366,12 +363,11 @@ enum trib_compaction_verdict trib_ring_compact(struct trib_ring *r, struct trib_
     uint32_t progress = written_of(r) - k->tried;
     if (!r->open || trib_ring_free_count(r) > 1)
         k->phase = TRIB_COMPACTION_RESTS;
-    else if (k->phase != TRIB_COMPACTION_RESTS && k->keep != (uint32_t)keep)
-        return give_up(r, k);
-    else if (k->phase != TRIB_COMPACTION_RESTS)
+    else if (k->phase != TRIB_COMPACTION_RESTS && k->keep == (uint32_t)keep)
         return step(r, k, keep);
-    else if ((r->offset >= left_of(r) || trib_ring_free_count(r) == 0) && progress > 0 &&
-             progress >= left_of(r)) { /* closer and closer to the end */
+    else if (k->phase != TRIB_COMPACTION_RESTS || /* more was sent meanwhile: anew */
+             ((r->offset >= left_of(r) || trib_ring_free_count(r) == 0) && progress > 0 &&
+              progress >= left_of(r))) { /* closer and closer to the end */
         k->keep = (uint32_t)keep;
         return look_at(k, r->tail_seq);
     }

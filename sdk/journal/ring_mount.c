@@ -474,7 +474,7 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h;
     uint32_t old = r->sector, old_seed = r->seed, from = old;
-    bool was_open = r->open, drop = false;
+    bool was_open = r->open;
     int result = TRIB_EIO;
 
     *out_dropped_to = 0;
@@ -482,14 +482,14 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
         return TRIB_EDAMAGED;
     if (room == TRIB_RING_KEEP_SPARE && trib_ring_free_count(r) < 2)
         return TRIB_EFULL;
-    for (uint32_t i = 1; i <= s->sector_count || (room == TRIB_RING_DROP_OLDEST && !drop); i++) {
-        if (i > s->sector_count) { /* none is free */
-            drop = true;
+    uint32_t tries = room == TRIB_RING_DROP_OLDEST ? 2 * s->sector_count : s->sector_count;
+    for (uint32_t i = 0; i < tries; i++) {
+        bool drop = i >= s->sector_count;
+        if (i == s->sector_count) { /* none is free */
             result = TRIB_EIO;
             from = before_tail(r);
-            i = 1;
         }
-        uint32_t sector = (from + i) % s->sector_count;
+        uint32_t sector = (from + 1 + i) % s->sector_count;
         if (was_open && sector == old)
             continue;
         if (!drop && !is_free(r, sector)) {

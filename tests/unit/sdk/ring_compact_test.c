@@ -87,6 +87,32 @@ static void test_toggles_without_end_are_never_refused(void **state)
     }
 }
 
+/* Bursts of any length, with polls at any moment: what is refused is taken some polls later. */
+static void test_bursts_are_refused_for_a_while_only(void **state)
+{
+    static struct world w;
+    static const uint32_t at[][3] = {{1024, 3, 1}, {1024, 4, 1},  {2048, 4, 1},
+                                     {1024, 6, 8}, {2048, 4, 32}, {4096, 4, 256}};
+    uint32_t next, dice = 1;
+    (void)state;
+    for (size_t i = 0; i < 4 * sizeof at / sizeof at[0]; i++) {
+        setup(&w, at[i / 4][0], at[i / 4][1], at[i / 4][2]);
+        for (unsigned k = 0; k < 3000; k++) {
+            unsigned polls = 0;
+            while (toggles_make(&w.toggles, &w.device, 4 + k % 6) == TRIB_EFULL) {
+                assert_true(++polls < 100);
+                w.device.now_ms++;
+                assert_int_equal(trib_poll(&w.device.client, &next), 0);
+            }
+            dice = dice * 1664525u + 1013904223u;
+            if ((dice >> 16) % (3 + 4 * (i % 4)) == 0)
+                assert_int_equal(trib_poll(&w.device.client, &next), 0);
+        }
+        assert_true(deliver(&w) > 1500);
+        teardown(&w);
+    }
+}
+
 /* What a later operation supersedes goes, whoever asks for it; what has none stays, and so do sessions, in their order. */
 static void test_the_last_operation_on_each_item_survives(void **state)
 {
@@ -224,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_toggles_without_end_are_never_refused),
+        cmocka_unit_test(test_bursts_are_refused_for_a_while_only),
         cmocka_unit_test(test_the_last_operation_on_each_item_survives),
         cmocka_unit_test(test_the_newest_is_refused_when_nothing_is_superseded),
         cmocka_unit_test(test_boots_in_between_change_nothing),
