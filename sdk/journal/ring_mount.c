@@ -459,13 +459,15 @@ static int say_where(struct trib_ring *r)
     return rc == TRIB_EDAMAGED ? 0 : rc;
 }
 
-/* The sector before the oldest one. */
+/* The sector before the oldest one; r->sector without any. */
 TRIB_OWN_FRAME static uint32_t before_tail(const struct trib_ring *r)
 {
     struct trib_ring_header h;
     uint32_t sector;
     (void)trib_ring_find_sector(r, r->tail_seq, UINT32_MAX, &sector, &h);
-    return sector == UINT32_MAX ? r->sector : sector + r->storage->sector_count - 1;
+    if (sector == UINT32_MAX)
+        return r->sector;
+    return (sector == 0 ? r->storage->sector_count : sector) - 1;
 }
 
 int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enum trib_ring_room room,
@@ -473,7 +475,7 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
 {
     const struct trib_storage *s = r->storage;
     struct trib_ring_header h;
-    uint32_t old = r->sector, old_seed = r->seed, from = old;
+    uint32_t old = r->sector, old_seed = r->seed, sector = old;
     bool was_open = r->open;
     int result = TRIB_EIO;
 
@@ -487,9 +489,10 @@ int trib_ring_open(struct trib_ring *r, const struct trib_ring_start *start, enu
         bool drop = i >= s->sector_count;
         if (i == s->sector_count) { /* none is free */
             result = TRIB_EIO;
-            from = before_tail(r);
+            sector = before_tail(r);
         }
-        uint32_t sector = (from + 1 + i) % s->sector_count;
+        if (++sector == s->sector_count)
+            sector = 0;
         if (was_open && sector == old)
             continue;
         if (!drop && !is_free(r, sector)) {
