@@ -1,0 +1,72 @@
+/*
+ * One admission while it runs: what the pass (admit.c), valid events (admit_accept.c) and rejected ones
+ * (admit_reject.c) share.
+ */
+#ifndef GW_SESSION_ADMIT_INTERNAL_H
+#define GW_SESSION_ADMIT_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "schema/validate.h"
+#include "session/admit.h"
+
+/* What an item's own head, deltas and context index take at most, with room to spare. */
+#define GW_ADMIT_ITEM_OVERHEAD 64
+#define GW_ADMIT_USERS_REMEMBERED 4
+
+/* The last news of a lane: enough to compute the CRC of its row at the end. */
+struct gw_admit_lane_state {
+    uint64_t committed, last_seq;
+    struct trib_wire_batch_item last; /* kind drop: CRC 0 */
+    bool news;
+};
+
+/* A user id and its pseudonym. A household has few users, and a batch names them again and again. */
+struct gw_admit_user {
+    struct trib_text user;
+    char text[GW_PSEUDONYM_TEXT_MAX];
+    size_t text_len;
+};
+
+struct gw_admission {
+    const struct gw_admit_policy *policy;
+    const struct gw_admit_input *input;
+    struct gw_arena *arena;
+    struct gw_admitted *out;
+    struct gw_error *error;
+    struct trib_wire_batch_reader reader;
+    struct trib_wire_batch_writer writer;
+    uint8_t *entry; /* the writer's buffer begins behind the entry head */
+    size_t head_len;
+    struct gw_admit_lane_state lanes[TRIB_LANE_COUNT];
+    size_t item_at; /* where the item begins in the batch, and what the reader's state was there */
+    struct {
+        uint64_t mono_ms, ord;
+        unsigned context;
+    } before;
+    struct trib_wire_context contexts[TRIB_WIRE_CONTEXTS_MAX + 1];
+    uint32_t contexts_written; /* bit = index */
+    struct gw_admit_user users[GW_ADMIT_USERS_REMEMBERED];
+    unsigned user_count, user_next;
+    uint8_t *scratch; /* a fields map being written anew */
+    size_t scratch_bytes;
+    struct gw_journal_quarantine *quarantine;
+    size_t quarantine_capacity;
+};
+
+/* Room for `bytes` more in the writer. The writer's errors are sticky, so it must never meet its end. */
+enum gw_admit_verdict gw_admit_room(struct gw_admission *a, size_t bytes);
+
+/* --- admit_accept.c --- */
+/* A context of the batch: kept until an event needs it. */
+void gw_admit_context(struct gw_admission *a, const struct trib_wire_batch_item *item);
+/* Writes a valid event to the entry, masked. */
+enum gw_admit_verdict gw_admit_accept(struct gw_admission *a, const struct trib_wire_batch_item *event,
+                                      const struct gw_validated *valid);
+
+/* --- admit_reject.c --- */
+/* Seals a bad event for quarantine and writes a tombstone in its place. code: enum trib_reject. */
+enum gw_admit_verdict gw_admit_reject(struct gw_admission *a, const struct trib_wire_batch_item *event,
+                                      int code);
+
+#endif
