@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/client_internal.h"
+#include "wire/cbor.h"
 
 #define SLACK 48u         /* more than any item has before its fields */
 #define CONTEXTS_MAX 8u   /* of TRIB_WIRE_CONTEXTS_MAX; one more closes the batch */
@@ -149,6 +150,9 @@ static int context_index(struct batch *b, unsigned lane, const struct trib_lane_
         int rc = trib_ring_read_checked(r->storage, c.content, c.head, bytes, item->seed, text);
         if (rc < 0)
             return rc;
+        if (!trib_cbor_utf8_valid((const char *)text, c.content_len) ||
+            !trib_cbor_utf8_valid((const char *)text + c.content_len, c.user_len))
+            return 0; /* as if damaged */
         struct trib_wire_context value = {.session = c.session,
                                           .content = {(const char *)text, c.content_len},
                                           .user = {(const char *)text + c.content_len, c.user_len}};
@@ -163,7 +167,17 @@ static int context_index(struct batch *b, unsigned lane, const struct trib_lane_
     return b->w.w.error;
 }
 
-/* Puts the item of a lane. TRIB_ESPACE: it does not fit any more. */
+/* Whether the bytes are one map and no more. Others, though their CRC is right, would spoil the message they are in. */
+static bool is_map(const uint8_t *data, uint32_t len)
+{
+    struct trib_cbor_reader r;
+    trib_cbor_reader_init(&r, data, len);
+    bool map = trib_cbor_peek(&r) == TRIB_CBOR_MAP;
+    trib_cbor_skip(&r);
+    return map && trib_cbor_at_end(&r);
+}
+
+/* Puts the item of a lane. TRIB_ESPACE: it does not fit any more; TRIB_EMALFORMED: it is no event. */
 static int put_item(struct batch *b, unsigned lane)
 {
     const struct trib_lane_item *item = &b->item[lane];
@@ -189,6 +203,8 @@ static int put_item(struct batch *b, unsigned lane)
         rc = trib_ring_read_checked(s, item->data, item->head, bytes, item->seed, to);
         if (rc < 0)
             return rc;
+        if (!is_map(to, bytes))
+            return TRIB_EMALFORMED;
         fields = to;
     }
     trib_wire_batch_event(&b->w, lane, item->type, item->mono_ms, item->ord, context, fields, bytes);
@@ -196,13 +212,13 @@ static int put_item(struct batch *b, unsigned lane)
     return b->w.w.error;
 }
 
-/* An event that goes into no message would stop its lane for ever: its loss is declared instead. */
+/* An event that no message can carry would stop its lane for ever: its loss is declared instead. */
 static int give_up(struct batch *b, unsigned lane)
 {
     struct trib_lane_item *item = &b->item[lane];
     if (item->kind == TRIB_LANE_ITEM_DROP)
         return TRIB_ESPACE;
-    trib_client_log(b->client, TRIB_LOG_ERROR, "an event is larger than a message may be, and is dropped");
+    trib_client_log(b->client, TRIB_LOG_ERROR, "an event that no message can carry is dropped");
     item->kind = TRIB_LANE_ITEM_DROP;
     item->count = 1;
     item->drop_class = lane == TRIB_LANE_VITAL ? TRIB_DROP_VITAL : TRIB_DROP_ROUTINE;
@@ -233,7 +249,7 @@ static int fill(struct batch *b, uint64_t max_events)
             return 0;
         bool was_start = b->item[lane].kind == TRIB_LANE_ITEM_START;
         int rc = put_item(b, lane);
-        if (rc == TRIB_ESPACE && b->w.item_count == b->index_count && !was_start)
+        if (rc == TRIB_EMALFORMED || (rc == TRIB_ESPACE && b->w.item_count == b->index_count && !was_start))
             rc = give_up(b, lane);
         if (rc == TRIB_ESPACE)
             return 0;

@@ -3,6 +3,7 @@
 
 #include "client/client_internal.h"
 #include "wire/base64.h"
+#include "wire/cbor.h"
 
 #define HASH_BYTES 16u
 
@@ -28,7 +29,7 @@ TRIB_OWN_FRAME int trib_client_user(const struct trib_client *client, const char
     out->data = user;
     out->bytes = bytes;
     if (bytes == 0 || config->user_id_as_given)
-        return 0;
+        return trib_cbor_utf8_valid(user, bytes) ? 0 : TRIB_EINVAL;
     memcpy(text, domain, sizeof domain);
     n += append(text + n, config->user_salt);
     text[n++] = 0;

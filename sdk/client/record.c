@@ -9,10 +9,18 @@
 #define NAME_MAX 128u
 #define ATTRIBUTES_MAX 16u /* the vocabulary's bound on DATA */
 
+/* TRIB_EINVAL in the writer: not UTF-8. */
+static void put_checked(struct trib_cbor_writer *w, const char *text, size_t len)
+{
+    if (w->error == 0 && !trib_cbor_utf8_valid(text, len))
+        w->error = TRIB_EINVAL;
+    trib_cbor_put_text(w, text, len);
+}
+
 static void put_text(struct trib_cbor_writer *w, unsigned field, const char *text, size_t len)
 {
     trib_cbor_put_uint(w, field);
-    trib_cbor_put_text(w, text, len);
+    put_checked(w, text, len);
 }
 
 static int favourite(struct trib_client *client, unsigned type, const char *list, const char *item,
@@ -44,7 +52,9 @@ static int favourite(struct trib_client *client, unsigned type, const char *list
     if (list_len > 0)
         put_text(&w, TRIB_FIELD_LIST, list, list_len);
     struct trib_part part = {fields, w.len};
-    rc = trib_stage_event(client, type, TRIB_LANE_VITAL, 0, now, &part, 1); /* refuses what did not fit */
+    rc = TRIB_EINVAL;
+    if (w.error != TRIB_EINVAL)
+        rc = trib_stage_event(client, type, TRIB_LANE_VITAL, 0, now, &part, 1); /* refuses what did not fit */
     if (rc == 0)
         client->item_version++;
     trib_client_unlock(client);
@@ -88,13 +98,13 @@ static struct trib_cbor_writer *attribute(struct trib_custom *event, const char 
     if (len == 0 || len > NAME_MAX || event->count == ATTRIBUTES_MAX)
         fail(event);
     event->count++;
-    trib_cbor_put_text(&event->w, name, len);
+    put_checked(&event->w, name, len);
     return &event->w;
 }
 
 void trib_custom_text(struct trib_custom *event, const char *name, const char *value)
 {
-    trib_cbor_put_text(attribute(event, name), value, value ? strlen(value) : 0);
+    put_checked(attribute(event, name), value, value ? strlen(value) : 0);
 }
 
 void trib_custom_bytes(struct trib_custom *event, const char *name, const void *value, size_t length)

@@ -3,6 +3,7 @@
 
 #include "client/client_internal.h"
 #include "playback/tracker.h"
+#include "wire/cbor.h"
 
 #define TEXT_MAX 128u
 #define CONTEXT_COST 24u      /* a context record without its texts */
@@ -120,7 +121,8 @@ int trib_session_start(struct trib_client *client, struct trib_session *session,
     size_t content_len = content->content_id ? strlen(content->content_id) : 0;
     char hashed[TRIB_USER_HASH_BYTES];
     struct trib_part user;
-    if (!TRIB_HAS_PLAYBACK || content_len == 0 || content_len > TEXT_MAX)
+    if (!TRIB_HAS_PLAYBACK || content_len == 0 || content_len > TEXT_MAX ||
+        !trib_cbor_utf8_valid(content->content_id, content_len))
         return TRIB_EINVAL;
     int rc = trib_client_user(client, content->user_id, hashed, &user);
     if (rc < 0)

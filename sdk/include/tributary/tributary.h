@@ -200,7 +200,7 @@ struct trib_player {
 struct trib_session;
 
 /* The session is the caller's and must stay until trib_session_end closed it. TRIB_EFULL; TRIB_EINVAL, also for one that is
- * open; TRIB_ESTOPPED. */
+ * open, and for texts that are not UTF-8; TRIB_ESTOPPED. */
 TRIB_MUST_CHECK int trib_session_start(struct trib_client *client, struct trib_session *session,
                                        const struct trib_content *content);
 int trib_session_report(struct trib_session *session, const struct trib_player *player);
@@ -209,7 +209,7 @@ int trib_session_report(struct trib_session *session, const struct trib_player *
  * Closed without a record: TRIB_ESTOPPED, and TRIB_ESPACE where no sector or message is large enough. */
 int trib_session_end(struct trib_session *session, enum trib_enum_value reason);
 
-/* --- Favourites. list may be NULL (the default list). --- */
+/* --- Favourites. list may be NULL (the default list). TRIB_EINVAL: too long, or not UTF-8; TRIB_EFULL; TRIB_ESTOPPED. --- */
 
 int trib_favourite_add(struct trib_client *client, const char *list, const char *item, const char *user_id);
 int trib_favourite_remove(struct trib_client *client, const char *list, const char *item,
@@ -219,7 +219,7 @@ int trib_favourite_remove(struct trib_client *client, const char *list, const ch
  * --- Custom events: a schema name and up to 16 attributes, into the caller's buffer. ---
  *
  * Errors are sticky: after the first one the setters do nothing, and trib_custom_record returns it. TRIB_EINVAL: a name
- * that is empty or longer than 128 bytes, or a 17th attribute; TRIB_ESPACE: the buffer is too small. Texts are UTF-8.
+ * that is empty or longer than 128 bytes, a text that is not UTF-8, or a 17th attribute; TRIB_ESPACE: the buffer is too small.
  * The wire has no floating point: send a scaled integer (7.25 as 725 in `percent_hundredths`).
  */
 
