@@ -1,0 +1,174 @@
+/* What a session asks of its connection and of the gateway. */
+#include <stdlib.h>
+
+#include "ingest/clock.h"
+#include "ingest/connection_internal.h"
+
+#define SPARE_BYTES_MAX (8u << 20) /* of all threads */
+
+static void edge_send(void *context, const uint8_t *message, size_t len)
+{
+    struct gw_connection *connection = context;
+    gw_connection_put_frame(connection, connection->session.text ? GW_FRAME_TEXT : GW_FRAME_BINARY, message,
+                            len);
+}
+
+static void edge_ping(void *context)
+{
+    gw_connection_put_frame(context, GW_FRAME_PING, NULL, 0);
+}
+
+static unsigned close_code(unsigned bye)
+{
+    switch (bye) {
+    case TRIB_BYE_DRAINING:
+        return GW_CLOSE_GOING_AWAY;
+    case TRIB_BYE_PROTOCOL:
+    case TRIB_BYE_VERSION:
+        return GW_CLOSE_PROTOCOL;
+    case TRIB_BYE_TOO_LARGE:
+        return GW_CLOSE_TOO_LARGE;
+    case TRIB_BYE_UNAVAILABLE:
+        return GW_CLOSE_TRY_LATER;
+    case 0:
+        return GW_CLOSE_NORMAL;
+    default:
+        return GW_CLOSE_POLICY;
+    }
+}
+
+static void edge_close(void *context, unsigned reason)
+{
+    gw_connection_close_websocket(context, close_code(reason));
+}
+
+static void edge_get_time(void *context, struct gw_session_time *out)
+{
+    const struct gw_connection *connection = context;
+    gw_clock_utc_with(&connection->thread->clock, out);
+}
+
+static int edge_stream_get(void *context, const char *device, uint64_t stream, struct gw_journal_stream *out)
+{
+    struct gw_connection *connection = context;
+    return gw_journal_stream_get(gw_connection_ingest(connection)->deps.journal, device, stream, out);
+}
+
+static int edge_claim(void *context, const char *device, struct gw_registry_seat *out_seat)
+{
+    struct gw_connection *connection = context;
+    struct gw_ingest *ingest = gw_connection_ingest(connection);
+    if (!gw_ingest_can_store(ingest))
+        return GW_EAGAIN;
+    uint64_t previous;
+    int result = gw_registry_claim(ingest->registry, device, connection->id, out_seat, &previous);
+    if (result != GW_OK)
+        return result;
+    connection->has_seat = true;
+    if (previous != 0)
+        gw_ingest_thread_replaced(&ingest->threads[previous >> 56], previous);
+    return GW_OK;
+}
+
+static bool edge_settled(void *context, const struct gw_registry_seat *seat)
+{
+    struct gw_connection *connection = context;
+    if (gw_registry_settled(gw_connection_ingest(connection)->registry, seat))
+        return true;
+    /* The flag, then another look: the committer ends batches first and looks at the flag then. */
+    atomic_store(&connection->thread->settling, true);
+    return gw_registry_settled(gw_connection_ingest(connection)->registry, seat);
+}
+
+/*
+ * A part of what is left after every connection that may still come has its guaranteed window: the first ones get all
+ * they want, late ones less, and none is sent away.
+ */
+static uint64_t share_of(const struct gw_ingest *ingest, uint64_t left, uint32_t want)
+{
+    uint32_t limit = ingest->deps.config->limits.connections, open = atomic_load(&ingest->websockets);
+    uint64_t others = open < limit ? (uint64_t)ingest->guaranteed_bytes * (limit - open) : 0;
+    uint64_t share = left > others ? (left - others) / 16 : 0;
+    if (share < ingest->guaranteed_bytes)
+        share = ingest->guaranteed_bytes;
+    if (share > want)
+        share = want;
+    return share < left ? share : left;
+}
+
+static uint32_t edge_reserve(void *context, uint32_t want, uint32_t least)
+{
+    struct gw_connection *connection = context;
+    struct gw_ingest *ingest = gw_connection_ingest(connection);
+    uint64_t left = atomic_load(&ingest->budget_left_bytes), take;
+    do {
+        take = share_of(ingest, left, want);
+        if (take < least)
+            return 0;
+    } while (!atomic_compare_exchange_weak(&ingest->budget_left_bytes, &left, left - take));
+    connection->reserved_bytes = take;
+    return (uint32_t)take;
+}
+
+static struct gw_session_batch *edge_batch_take(void *context)
+{
+    struct gw_connection *connection = context;
+    struct gw_ingest_thread *thread = connection->thread;
+    struct gw_session_batch *batch = thread->spare;
+    if (batch) {
+        thread->spare = batch->next;
+        thread->spare_bytes -= batch->arena.chunk_bytes;
+    } else {
+        batch = calloc(1, sizeof *batch);
+        if (!batch)
+            return NULL;
+        /* An entry is about as long as its message; each bad event is sealed with up to a kilobyte around it. */
+        const struct gw_session_rules *rules = &thread->ingest->rules;
+        gw_arena_init(&batch->arena, 16384,
+                      (size_t)rules->message_bytes * 8 + (size_t)rules->credit_events * 1024 + 65536);
+    }
+    batch->next = NULL;
+    batch->connection = connection->id;
+    batch->thread = thread->index;
+    batch->pseudonyms = thread->pseudonyms;
+    return batch;
+}
+
+void gw_connection_batch_give(struct gw_ingest_thread *thread, struct gw_session_batch *batch)
+{
+    gw_arena_reset(&batch->arena);
+    if (thread->spare_bytes + batch->arena.chunk_bytes > SPARE_BYTES_MAX / thread->ingest->thread_count) {
+        gw_arena_free(&batch->arena);
+        free(batch);
+        return;
+    }
+    thread->spare_bytes += batch->arena.chunk_bytes;
+    batch->next = thread->spare;
+    thread->spare = batch;
+}
+
+static void edge_batch_give(void *context, struct gw_session_batch *batch)
+{
+    struct gw_connection *connection = context;
+    gw_connection_batch_give(connection->thread, batch);
+}
+
+static void edge_batch_queue(void *context, struct gw_session_batch *batch)
+{
+    struct gw_connection *connection = context;
+    gw_committer_queue(gw_connection_ingest(connection)->committer, batch);
+}
+
+const struct gw_session_edge gw_connection_edge = {
+    .send = edge_send,
+    .ping = edge_ping,
+    .close = edge_close,
+    .get_time = edge_get_time,
+    .stream_get = edge_stream_get,
+    .claim = edge_claim,
+    .settled = edge_settled,
+    .reserve = edge_reserve,
+    .batch_take = edge_batch_take,
+    .batch_give = edge_batch_give,
+    .batch_queue = edge_batch_queue,
+};
