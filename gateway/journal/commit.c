@@ -61,6 +61,10 @@ static struct gw_row moved_row(const struct gw_row *row, const struct gw_journal
 static bool acceptable(const struct gw_journal *journal, const struct gw_journal_write *write)
 {
     const struct gw_journal_lane *a = &write->lanes[0], *b = &write->lanes[1];
+    if (write->settle_count > 0)
+        return strlen(write->device) <= GW_DEVICE_BYTES_MAX && a->stream == 0 && b->stream == 0 &&
+               write->quarantine_count == 0 && !write->names_streams &&
+               gw_segment_item_bytes(write) <= journal->segment_bytes / 4;
     if (strlen(write->device) > GW_DEVICE_BYTES_MAX || (a->stream != 0 && a->stream == b->stream))
         return false;
     if (a->stream == 0 && b->stream == 0)
@@ -192,6 +196,8 @@ static int prepare(struct gw_journal *journal, struct gw_journal_write *write, u
     if (!acceptable(journal, write))
         return GW_EINVALID;
     *item = (struct gw_segment_item){.write = write};
+    if (write->settle_count > 0)
+        return gw_settled_take(journal, write);
     for (size_t i = 0; i < 2; i++) {
         const struct gw_journal_lane *lane = &write->lanes[i];
         struct gw_row_slot *slot;
@@ -229,8 +235,10 @@ static int prepare_all(struct gw_journal *journal, struct gw_journal_write *cons
         else if (status != GW_ESTALE && status != GW_EINVALID)
             rc = status;
     }
-    if (rc != 0)
+    if (rc != 0) {
         gw_rows_revert(&journal->rows);
+        gw_settled_revert(&journal->settled);
+    }
     pthread_mutex_unlock(&journal->lock);
     *out_items = items;
     return rc;
@@ -243,7 +251,10 @@ static void publish(struct gw_journal *journal, uint32_t quarantined)
     journal->end = journal->tail.next_offset;
     journal->active->end = journal->end;
     journal->active->entries = journal->end - journal->active->first;
-    journal->quarantine_count += quarantined;
+    const uint64_t settled = journal->settled.count - journal->settled.durable;
+    gw_settled_publish(&journal->settled);
+    journal->quarantine_count += quarantined - settled; /* each that settles is a record too ... */
+    journal->quarantine_count -= settled;               /* ... and takes one away */
     pthread_mutex_unlock(&journal->lock);
 }
 
@@ -251,6 +262,7 @@ static void take_back(struct gw_journal *journal)
 {
     pthread_mutex_lock(&journal->lock);
     gw_rows_revert(&journal->rows);
+    gw_settled_revert(&journal->settled);
     pthread_mutex_unlock(&journal->lock);
 }
 

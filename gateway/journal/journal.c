@@ -84,6 +84,7 @@ static void journal_free(struct gw_journal *journal)
     free(journal->parts);
     free(journal->items);
     gw_rows_free(&journal->rows);
+    gw_settled_free(&journal->settled);
     gw_arena_free(&journal->more_rows);
     gw_meta_close(journal->meta);
     pthread_mutex_destroy(&journal->lock);

@@ -52,6 +52,17 @@ struct gw_journal_quarantine {
     uint32_t code; /* enum trib_reject */
 };
 
+/* Where an event lies in quarantine, for as long as it is there. */
+struct gw_journal_place {
+    uint64_t segment, number; /* first offset of the segment that it came with, and its number there */
+};
+
+/* An event that leaves quarantine. */
+struct gw_journal_settled {
+    struct gw_journal_place place;
+    uint64_t stream, seq;
+};
+
 /* One batch in a commit. All memory is the caller's and stays until commit returns. */
 struct gw_journal_write {
     const char *device; /* terminated */
@@ -61,6 +72,11 @@ struct gw_journal_write {
     size_t entry_len;
     const struct gw_journal_quarantine *quarantine;
     size_t quarantine_count;
+    /* Events of the device that leave quarantine in the same transaction: `entry` holds them (they are re-driven), or is NULL
+     * (they are dropped). Such a write has no lanes, quarantine or named streams, and moves no row. GW_ESTALE: one is not
+     * there any more, or is to be re-driven and its device has been erased since. */
+    const struct gw_journal_settled *settles;
+    size_t settle_count;
     /* The first write of a connection names the device's live streams; its others are closed in the same transaction, and
      * those of an older generation are erased. */
     bool names_streams;
@@ -116,13 +132,15 @@ GW_MUST_CHECK int gw_journal_cursor_get(struct gw_journal *journal, const char *
 /* Unlinks sealed, merged segments that every named sink has passed. Called by the committer when idle. */
 GW_MUST_CHECK int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count);
 
-/* An event in quarantine, without what is sealed. Borrowed for the call. */
+/* An event in quarantine. Borrowed for the call. */
 struct gw_journal_rejected {
     const char *device; /* not terminated */
     size_t device_len;
     uint64_t stream, seq, received_ms; /* received_ms: UTC */
     uint32_t code;                     /* enum trib_reject */
+    const uint8_t *sealed;
     size_t sealed_len;
+    struct gw_journal_place place;
 };
 /* A result other than 0 ends the walk. It runs in a read transaction: it must be quick and not call the journal. */
 typedef int (*gw_journal_rejected_fn)(void *context, const struct gw_journal_rejected *rejected);

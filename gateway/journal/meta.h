@@ -74,8 +74,10 @@ typedef int (*gw_meta_cursor_fn)(void *context, const char *sink, uint64_t offse
 GW_MUST_CHECK int gw_meta_each_segment(struct gw_meta *meta, gw_meta_segment_fn fn, void *context);
 GW_MUST_CHECK int gw_meta_each_cursor(struct gw_meta *meta, gw_meta_cursor_fn fn, void *context);
 uint64_t gw_meta_quarantine_count(struct gw_meta *meta);
-/* first: offset of the segment that it came from. */
-typedef int (*gw_meta_quarantine_fn)(void *context, uint64_t first, const MDB_val *value);
+/* 0, GW_ENOTFOUND, GW_EIO. Any thread. */
+GW_MUST_CHECK int gw_meta_quarantine_has(struct gw_meta *meta, uint64_t first, uint64_t number);
+/* first: offset of the segment that it came from; number: the one it had there. */
+typedef int (*gw_meta_quarantine_fn)(void *context, uint64_t first, uint64_t number, const MDB_val *value);
 GW_MUST_CHECK int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context);
 uint64_t gw_meta_bytes(const struct gw_meta *meta);
 
@@ -102,6 +104,8 @@ GW_MUST_CHECK int gw_meta_segment_delete(struct gw_meta_txn *t, uint64_t first);
 GW_MUST_CHECK int gw_meta_cursor_put(struct gw_meta_txn *t, const char *sink, uint64_t offset);
 GW_MUST_CHECK int gw_meta_quarantine_put(struct gw_meta_txn *t, uint64_t first, uint64_t number,
                                          const MDB_val *value);
+/* Not being there is no error. */
+GW_MUST_CHECK int gw_meta_quarantine_delete(struct gw_meta_txn *t, uint64_t first, uint64_t number);
 /* Removes what is older than GW_META_QUARANTINE_MS, and the oldest above GW_META_QUARANTINE_MAX. */
 GW_MUST_CHECK int gw_meta_quarantine_trim(struct gw_meta_txn *t, uint64_t now_ms, uint64_t *out_evicted);
 /* Looks at up to `max` rows from *io_position on and removes those not touched since `before_ms`; but never what a

@@ -309,9 +309,8 @@ static int decode_segment(const MDB_val *key, const MDB_val *value, struct gw_se
 }
 
 /* Calls visit for each record in one read transaction; it must not write to meta. */
-typedef int (*visit_fn)(void *context, const MDB_val *key, const MDB_val *value);
 
-static int each_record(struct gw_meta *meta, MDB_dbi dbi, visit_fn visit, void *context)
+int gw_meta_each_record(struct gw_meta *meta, MDB_dbi dbi, gw_record_fn visit, void *context)
 {
     pthread_rwlock_rdlock(&meta->map_lock);
     MDB_txn *txn;
@@ -349,7 +348,7 @@ static int visit_segment(void *context, const MDB_val *key, const MDB_val *value
 int gw_meta_each_segment(struct gw_meta *meta, gw_meta_segment_fn fn, void *context)
 {
     struct segment_visit visit = {.fn = fn, .context = context};
-    return each_record(meta, meta->segments, visit_segment, &visit);
+    return gw_meta_each_record(meta, meta->segments, visit_segment, &visit);
 }
 
 int gw_meta_digests_get(struct gw_meta *meta, uint64_t first, uint32_t **out_digests, size_t *out_count)
@@ -406,83 +405,7 @@ static int visit_cursor(void *context, const MDB_val *key, const MDB_val *value)
 int gw_meta_each_cursor(struct gw_meta *meta, gw_meta_cursor_fn fn, void *context)
 {
     struct cursor_visit visit = {.fn = fn, .context = context};
-    return each_record(meta, meta->cursors, visit_cursor, &visit);
-}
-
-/* --- quarantine --- */
-
-int gw_meta_quarantine_put(struct gw_meta_txn *t, uint64_t first, uint64_t number, const MDB_val *value)
-{
-    uint8_t key_bytes[16];
-    gw_put64_be(key_bytes, first);
-    gw_put64_be(key_bytes + 8, number);
-    MDB_val key = {.mv_size = sizeof key_bytes, .mv_data = key_bytes}, copy = *value;
-    return mdb_put(t->txn, t->meta->quarantine, &key, &copy, 0);
-}
-
-int gw_meta_quarantine_trim(struct gw_meta_txn *t, uint64_t now_ms, uint64_t *out_evicted)
-{
-    MDB_stat stat;
-    MDB_cursor *cursor;
-    uint64_t evicted = 0;
-    int rc = mdb_stat(t->txn, t->meta->quarantine, &stat);
-    if (rc == 0)
-        rc = mdb_cursor_open(t->txn, t->meta->quarantine, &cursor);
-    if (rc != 0)
-        return rc;
-    uint64_t count = stat.ms_entries;
-    MDB_val key, value;
-    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)) == 0) {
-        struct gw_rejected record;
-        if (gw_rejected_decode(value.mv_data, value.mv_size, &record) != 0) {
-            rc = MDB_CORRUPTED;
-            break;
-        }
-        bool expired =
-            record.received_ms + GW_META_QUARANTINE_MS<now_ms, above = count> GW_META_QUARANTINE_MAX;
-        if (!expired && !above)
-            break;
-        rc = mdb_cursor_del(cursor, 0);
-        if (rc != 0)
-            break;
-        count--;
-        evicted += !expired;
-    }
-    mdb_cursor_close(cursor);
-    if (rc == 0 || rc == MDB_NOTFOUND)
-        *out_evicted = evicted;
-    return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-uint64_t gw_meta_quarantine_count(struct gw_meta *meta)
-{
-    MDB_stat stat = {0};
-    MDB_txn *txn;
-    pthread_rwlock_rdlock(&meta->map_lock);
-    if (mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &txn) == 0) {
-        if (mdb_stat(txn, meta->quarantine, &stat) != 0)
-            stat.ms_entries = 0;
-        mdb_txn_abort(txn);
-    }
-    pthread_rwlock_unlock(&meta->map_lock);
-    return stat.ms_entries;
-}
-
-struct quarantine_visit {
-    gw_meta_quarantine_fn fn;
-    void *context;
-};
-
-static int visit_quarantine(void *context, const MDB_val *key, const MDB_val *value)
-{
-    const struct quarantine_visit *visit = context;
-    return key->mv_size == 16 ? visit->fn(visit->context, gw_get64_be(key->mv_data), value) : GW_EDAMAGED;
-}
-
-int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context)
-{
-    struct quarantine_visit visit = {.fn = fn, .context = context};
-    return each_record(meta, meta->quarantine, visit_quarantine, &visit);
+    return gw_meta_each_record(meta, meta->cursors, visit_cursor, &visit);
 }
 
 uint64_t gw_meta_bytes(const struct gw_meta *meta)
@@ -540,11 +463,11 @@ int gw_meta_walk(const char *folder)
         rc = gw_meta_open(folder, false, &meta, NULL);
     if (rc != 0)
         return rc;
-    if ((rc = each_record(meta, meta->info, walk_info, NULL)) == 0 &&
-        (rc = each_record(meta, meta->streams, walk_row, NULL)) == 0 &&
-        (rc = each_record(meta, meta->segments, walk_segment, NULL)) == 0 &&
+    if ((rc = gw_meta_each_record(meta, meta->info, walk_info, NULL)) == 0 &&
+        (rc = gw_meta_each_record(meta, meta->streams, walk_row, NULL)) == 0 &&
+        (rc = gw_meta_each_record(meta, meta->segments, walk_segment, NULL)) == 0 &&
         (rc = gw_meta_each_cursor(meta, walk_cursor, NULL)) == 0)
-        rc = each_record(meta, meta->quarantine, walk_quarantine, NULL);
+        rc = gw_meta_each_record(meta, meta->quarantine, walk_quarantine, NULL);
     gw_meta_close(meta);
     return rc;
 }

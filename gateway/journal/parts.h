@@ -47,6 +47,12 @@ struct gw_sink_cursor {
     bool dirty;
 };
 
+/* What the active segment takes out of quarantine; sealing it takes it out of meta. */
+struct gw_settled {
+    struct gw_journal_place *places;
+    size_t count, durable, capacity; /* beyond `durable`: of the transaction under way */
+};
+
 struct gw_journal {
     char *folder;
     struct gw_path segments_folder, damaged_folder;
@@ -62,6 +68,7 @@ struct gw_journal {
     struct gw_segment_tail tail;
     uint64_t begin, end, use_counter, quarantine_count;
     struct gw_rows rows;
+    struct gw_settled settled;
     bool active_full, active_failed;
 
     struct gw_segment_item *items;
@@ -99,6 +106,20 @@ GW_MUST_CHECK int gw_part_set_aside(struct gw_journal *journal, struct gw_part *
 
 /* recover.c: reads the list of segments and mends what an unclean stop left. */
 GW_MUST_CHECK int gw_journal_recover(struct gw_journal *journal, struct gw_error *error);
+
+/* settle.c. Lock held; a place that is settled is noted as of the transaction under way. 0, GW_ESTALE, or why nothing can be
+ * looked up. */
+GW_MUST_CHECK int gw_settled_take(struct gw_journal *journal, const struct gw_journal_write *write);
+/* False: out of memory. */
+bool gw_settled_add(struct gw_settled *settled, const struct gw_journal_place *place);
+bool gw_settled_has(const struct gw_settled *settled, const struct gw_journal_place *place);
+void gw_settled_publish(struct gw_settled *settled);
+void gw_settled_revert(struct gw_settled *settled);
+void gw_settled_clear(struct gw_settled *settled);
+void gw_settled_free(struct gw_settled *settled);
+/* Inside gw_meta_update: what a segment's quarantine says, into that of meta. LMDB's codes. */
+GW_MUST_CHECK int gw_settled_merge(struct gw_meta_txn *t, uint64_t first, uint64_t number,
+                                   const MDB_val *value);
 
 /* roll.c */
 GW_MUST_CHECK int gw_journal_begin_segment(struct gw_journal *journal, struct gw_error *error);

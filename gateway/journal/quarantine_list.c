@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "journal/parts.h"
 #include "journal/rejected.h"
 
@@ -5,34 +7,61 @@
 struct walk {
     gw_journal_rejected_fn fn;
     void *context;
-    uint64_t active_first; /* the segment to be read itself; UINT64_MAX: none */
+    uint64_t active_first;     /* the segment to be read itself; UINT64_MAX: none */
+    struct gw_settled settled; /* sorted: what the active segment takes out */
 };
 
-static int visit(const struct walk *walk, const MDB_val *value)
+static int compare(const void *a, const void *b)
 {
+    const struct gw_journal_place *x = a, *y = b;
+    if (x->segment != y->segment)
+        return x->segment < y->segment ? -1 : 1;
+    return x->number == y->number ? 0 : x->number < y->number ? -1 : 1;
+}
+
+static int visit(const struct walk *walk, uint64_t first, uint64_t number, const MDB_val *value)
+{
+    const struct gw_journal_place place = {first, number};
     struct gw_rejected record;
     if (gw_rejected_decode(value->mv_data, value->mv_size, &record) != 0)
         return GW_EDAMAGED;
+    if (record.settles || (walk->settled.count > 0 &&
+                           bsearch(&place, walk->settled.places, walk->settled.count, sizeof place, compare)))
+        return 0;
     const struct gw_journal_rejected rejected = {.device = record.device,
                                                  .device_len = record.device_len,
                                                  .stream = record.stream,
                                                  .seq = record.seq,
                                                  .received_ms = record.received_ms,
                                                  .code = record.code,
-                                                 .sealed_len = record.sealed_len};
+                                                 .sealed = record.sealed,
+                                                 .sealed_len = record.sealed_len,
+                                                 .place = place};
     return walk->fn(walk->context, &rejected);
 }
 
-static int visit_meta(void *context, uint64_t first, const MDB_val *value)
+static int visit_meta(void *context, uint64_t first, uint64_t number, const MDB_val *value)
 {
     const struct walk *walk = context;
-    return first == walk->active_first ? 0 : visit(walk, value); /* sealed meanwhile: it is read below */
+    if (first == walk->active_first)
+        return 0; /* sealed meanwhile: it is read below */
+    return visit(walk, first, number, value);
 }
 
 static int visit_active(void *context, uint64_t number, const MDB_val *value)
 {
+    const struct walk *walk = context;
+    return visit(walk, walk->active_first, number, value);
+}
+
+static int note_settled(void *context, uint64_t number, const MDB_val *value)
+{
+    struct walk *walk = context;
+    struct gw_rejected record;
     (void)number;
-    return visit(context, value);
+    if (gw_rejected_decode(value->mv_data, value->mv_size, &record) != 0)
+        return GW_EDAMAGED;
+    return !record.settles || gw_settled_add(&walk->settled, &record.place) ? 0 : GW_ENOMEM;
 }
 
 int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn, void *context)
@@ -45,7 +74,11 @@ int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn 
     if (active)
         walk.active_first = active->first;
     pthread_mutex_unlock(&journal->lock);
-    int rc = gw_meta_each_quarantine(journal->meta, visit_meta, &walk);
+    int rc = active ? gw_segment_each_quarantine(&active->segment, note_settled, &walk) : 0;
+    if (walk.settled.count > 0)
+        qsort(walk.settled.places, walk.settled.count, sizeof *walk.settled.places, compare);
+    if (rc == 0)
+        rc = gw_meta_each_quarantine(journal->meta, visit_meta, &walk);
     if (rc == 0 && active)
         rc = gw_segment_each_quarantine(&active->segment, visit_active, &walk);
     if (active) {
@@ -53,5 +86,6 @@ int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn 
         gw_part_release(journal, active);
         pthread_mutex_unlock(&journal->lock);
     }
+    gw_settled_free(&walk.settled);
     return rc;
 }

@@ -82,7 +82,7 @@ static int adopt_row(void *context, const struct gw_block_row *block_row)
 static int adopt_quarantine(void *context, uint64_t number, const MDB_val *value)
 {
     const struct adoption *adoption = context;
-    return gw_meta_quarantine_put(adoption->txn, adoption->record.first, number, value);
+    return gw_settled_merge(adoption->txn, adoption->record.first, number, value);
 }
 
 static int adopt(void *context, struct gw_meta_txn *t)

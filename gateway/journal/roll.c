@@ -5,6 +5,7 @@
 
 #include "journal/check.h"
 #include "journal/parts.h"
+#include "journal/rejected.h"
 #include "journal/store.h"
 #include "observe/log.h"
 
@@ -87,11 +88,13 @@ struct seal {
 static int keep_quarantine(void *context, uint64_t number, const MDB_val *value)
 {
     struct seal *seal = context;
-    if (number + GW_META_QUARANTINE_MAX <= seal->record.quarantine) {
+    struct gw_rejected record;
+    if (number + GW_META_QUARANTINE_MAX <= seal->record.quarantine &&
+        gw_rejected_decode(value->mv_data, value->mv_size, &record) == 0 && !record.settles) {
         seal->evicted++;
         return 0;
     }
-    return gw_meta_quarantine_put(seal->txn, seal->record.first, number, value);
+    return gw_settled_merge(seal->txn, seal->record.first, number, value);
 }
 
 static int merge(void *context, struct gw_meta_txn *t)
@@ -136,6 +139,7 @@ static int discard(struct gw_journal *journal, struct gw_part *part)
     pthread_mutex_lock(&journal->lock);
     journal->active = NULL;
     gw_rows_clear(&journal->rows);
+    gw_settled_clear(&journal->settled);
     pthread_mutex_unlock(&journal->lock);
     gw_part_remove(journal, part);
     int e = gw_folder_remove(folder.text);
@@ -187,6 +191,7 @@ static void become(struct gw_journal *journal, struct gw_part *part, const struc
     journal->active = NULL;
     journal->end = record->end > journal->end ? record->end : journal->end;
     gw_rows_clear(&journal->rows);
+    gw_settled_clear(&journal->settled);
     pthread_mutex_unlock(&journal->lock);
 }
 

@@ -97,7 +97,8 @@ size_t gw_segment_item_bytes(const struct gw_journal_write *write)
     for (size_t i = 0; i < write->quarantine_count; i++)
         bytes +=
             gw_rejected_bytes(strlen(write->device), write->quarantine[i].sealed_len) + GW_BLOCK_PAGE_BYTES;
-    return bytes;
+    return bytes +
+           write->settle_count * gw_rejected_bytes(strlen(write->device), GW_REJECTED_PLACE_BYTES + 16);
 }
 
 static void put_row(struct gw_block_writer *w, const char *device, uint64_t stream, const struct gw_row *row)
@@ -145,28 +146,52 @@ static int put_block(struct gw_segment *segment, MDB_txn *txn, struct gw_segment
     return 0;
 }
 
+static int put_rejected(struct gw_segment *segment, MDB_txn *txn, struct gw_segment_tail *tail,
+                        const struct gw_rejected *record)
+{
+    uint8_t key_bytes[8];
+    gw_put64_be(key_bytes, tail->quarantine_count + 1);
+    MDB_val key = {.mv_size = sizeof key_bytes, .mv_data = key_bytes};
+    MDB_val value = {.mv_size = gw_rejected_bytes(record->device_len, record->sealed_len)};
+    int rc = mdb_put(txn, segment->quarantine, &key, &value, MDB_APPEND | MDB_RESERVE);
+    if (rc != 0)
+        return rc;
+    gw_rejected_encode(record, value.mv_data);
+    tail->quarantine_count++;
+    return 0;
+}
+
 static int put_quarantine(struct gw_segment *segment, MDB_txn *txn, struct gw_segment_tail *tail,
                           const struct gw_journal_write *write, uint64_t now_ms)
 {
+    const size_t device_len = strlen(write->device);
     for (size_t i = 0; i < write->quarantine_count; i++) {
         const struct gw_journal_quarantine *q = &write->quarantine[i];
-        uint8_t key_bytes[8];
-        gw_put64_be(key_bytes, tail->quarantine_count + 1);
-        MDB_val key = {.mv_size = sizeof key_bytes, .mv_data = key_bytes};
-        MDB_val value = {.mv_size = gw_rejected_bytes(strlen(write->device), q->sealed_len)};
-        int rc = mdb_put(txn, segment->quarantine, &key, &value, MDB_APPEND | MDB_RESERVE);
+        const struct gw_rejected record = {.device = write->device,
+                                           .device_len = device_len,
+                                           .stream = q->stream,
+                                           .seq = q->seq,
+                                           .code = q->code,
+                                           .received_ms = now_ms,
+                                           .sealed = q->sealed,
+                                           .sealed_len = q->sealed_len};
+        int rc = put_rejected(segment, txn, tail, &record);
         if (rc != 0)
             return rc;
-        gw_rejected_encode(&(struct gw_rejected){.device = write->device,
-                                                 .device_len = strlen(write->device),
-                                                 .stream = q->stream,
-                                                 .seq = q->seq,
-                                                 .code = q->code,
-                                                 .received_ms = now_ms,
-                                                 .sealed = q->sealed,
-                                                 .sealed_len = q->sealed_len},
-                           value.mv_data);
-        tail->quarantine_count++;
+    }
+    for (size_t i = 0; i < write->settle_count; i++) {
+        const struct gw_journal_settled *settled = &write->settles[i];
+        const struct gw_rejected record = {.device = write->device,
+                                           .device_len = device_len,
+                                           .stream = settled->stream,
+                                           .seq = settled->seq,
+                                           .received_ms = now_ms,
+                                           .sealed_len = GW_REJECTED_PLACE_BYTES,
+                                           .settles = true,
+                                           .place = settled->place};
+        int rc = put_rejected(segment, txn, tail, &record);
+        if (rc != 0)
+            return rc;
     }
     return 0;
 }
