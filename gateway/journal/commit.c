@@ -270,12 +270,21 @@ static void take_back(struct gw_journal *journal)
  * none. */
 static int ready(struct gw_journal *journal, struct gw_error *error)
 {
+    /* If it cannot be mended yet, commits go on for as long as they need nothing of it. */
+    (void)!gw_meta_renew(journal->meta);
+    if (journal->active && gw_journal_judge_active(journal))
+        journal->active_failed = true;
     if (journal->active && (journal->active_full || journal->active_failed)) {
         int rc = gw_journal_seal(journal, error);
         if (rc != 0)
             return rc;
     }
     return journal->active ? 0 : gw_journal_begin_segment(journal, error);
+}
+
+int gw_journal_probe(struct gw_journal *journal, struct gw_error *error)
+{
+    return ready(journal, error);
 }
 
 static int append_failed(struct gw_journal *journal, int rc, struct gw_error *error)

@@ -91,9 +91,9 @@ int gw_folder_remove(const char *folder)
     return rc;
 }
 
-int gw_file_allocate(const char *path, uint64_t bytes)
+static int allocate(const char *path, int flags, uint64_t bytes)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
     if (fd < 0)
         return errno;
     int rc = posix_fallocate(fd, 0, (off_t)bytes);
@@ -101,6 +101,16 @@ int gw_file_allocate(const char *path, uint64_t bytes)
         rc = errno;
     close(fd);
     return rc;
+}
+
+int gw_file_allocate(const char *path, uint64_t bytes)
+{
+    return allocate(path, 0, bytes);
+}
+
+int gw_file_make(const char *path, uint64_t bytes)
+{
+    return allocate(path, O_CREAT, bytes);
 }
 
 int gw_lock_take(const char *folder, int *out_fd, struct gw_error *error)
@@ -207,7 +217,7 @@ int gw_format_write(const char *folder, struct gw_error *error)
 
 int gw_folder_is_ours(const char *folder, struct gw_error *error)
 {
-    static const char *const ours[] = {"LOCK", "FORMAT.tmp", "meta.tmp", "segments", "damaged",
+    static const char *const ours[] = {"LOCK", "FORMAT.tmp", "meta.tmp", "meta.new", "segments",  "damaged",
                                        "keys", "run",        "stream",   "lake",     "lost+found"};
     DIR *dir = opendir(folder);
     if (!dir)

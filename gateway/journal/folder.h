@@ -30,6 +30,7 @@ int gw_folder_sync(const char *folder);   /* fsync of the folder: its names are 
 int gw_folder_make(const char *folder);   /* 0700; there already is no error */
 int gw_folder_remove(const char *folder); /* with the files in it, one level deep; gone already is no error */
 int gw_file_sync(const char *path);
+int gw_file_make(const char *path, uint64_t bytes);     /* made if it is not there, then as allocate */
 int gw_file_allocate(const char *path, uint64_t bytes); /* space is reserved and the size durable */
 
 bool gw_path_exists(const char *path);

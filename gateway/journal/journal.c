@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "journal/check.h"
+#include "journal/guard.h"
 #include "journal/parts.h"
 #include "observe/log.h"
 
@@ -20,7 +21,7 @@ static uint64_t meta_bytes_for(uint64_t segment_bytes)
 
 static int check_config(const struct gw_journal_config *config, struct gw_error *error)
 {
-    uint64_t least = GW_JOURNAL_META_BYTES_MIN + GW_JOURNAL_SEGMENT_BYTES_MIN;
+    uint64_t least = 2 * GW_JOURNAL_META_BYTES_MIN + GW_JOURNAL_SEGMENT_BYTES_MIN;
     if (config->segment_bytes != 0 && config->segment_bytes < GW_JOURNAL_SEGMENT_BYTES_MIN)
         return gw_error_set(error, GW_EINVALID, 0, "data.segment_bytes is %llu: it must be at least 1 MiB",
                             (unsigned long long)config->segment_bytes);
@@ -100,6 +101,15 @@ static bool holds_segments(const struct gw_journal *journal)
     return gw_path_exists(journal->segments_folder.text) && rmdir(journal->segments_folder.text) != 0;
 }
 
+/* What a renewal of meta that was cut short had begun. 0 or an errno value. */
+static int remove_unfinished(const struct gw_journal *journal)
+{
+    struct gw_path made = gw_path_join(journal->folder, "meta.new"),
+                   making = gw_path_join(journal->folder, "meta.new.tmp");
+    int e = gw_folder_remove(made.text);
+    return e != 0 ? e : gw_folder_remove(making.text);
+}
+
 /*
  * FORMAT comes first and `meta` last, so that the two tell an interrupted beginning (FORMAT only) from a
  * journal that has lost a part.
@@ -131,6 +141,8 @@ static int open_or_format(struct gw_journal *journal, struct gw_error *error)
     }
     int e = gw_folder_make(journal->segments_folder.text);
     if (e == 0)
+        e = remove_unfinished(journal);
+    if (e == 0)
         e = gw_folder_sync(journal->folder);
     if (e != 0)
         return gw_error_set(error, gw_error_of_errno(e), e, "%s cannot be made",
@@ -150,6 +162,7 @@ int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **
     int rc = check_config(config, error);
     if (rc != 0)
         return rc;
+    gw_guard_install();
     struct gw_journal *journal = journal_new(config);
     if (!journal)
         return gw_error_set(error, GW_ENOMEM, 0, "out of memory");

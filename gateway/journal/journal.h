@@ -103,6 +103,10 @@ const char *gw_journal_gateway_id(const struct gw_journal *journal);
 GW_MUST_CHECK int gw_journal_commit(struct gw_journal *journal, struct gw_journal_write *const *writes,
                                     size_t count, struct gw_error *error);
 
+/* Whether a commit could be stored now, after one that could not: makes room for it where that is possible, so that the
+ * space that came back is noticed without a device that tries. 0; GW_EFULL, GW_EIO, GW_ENOMEM. The committer's thread. */
+GW_MUST_CHECK int gw_journal_probe(struct gw_journal *journal, struct gw_error *error);
+
 /* The row of a stream, merged over meta and segments. 0; GW_ENOTFOUND; GW_EIO. Any thread. */
 GW_MUST_CHECK int gw_journal_stream_get(struct gw_journal *journal, const char *device, uint64_t stream,
                                         struct gw_journal_stream *out);

@@ -7,10 +7,11 @@
 #include <sys/random.h>
 
 #include "journal/folder.h"
+#include "journal/meta_inside.h"
 #include "journal/meta_records.h"
 #include "journal/store.h"
 
-static const char *const databases[] = {"info", "streams", "segments", "cursors", "quarantine", NULL};
+const char *const gw_meta_databases[] = {"info", "streams", "segments", "cursors", "quarantine", NULL};
 
 /* One update that grows the map more often than this asks for more than any disk has. */
 #define GROWTHS_MAX 24
@@ -58,9 +59,9 @@ static struct gw_meta *wrap(MDB_env *env, const char *folder, const MDB_dbi *dbi
 int gw_meta_create(const char *parent, uint64_t bytes, struct gw_error *error)
 {
     struct gw_store_plan plan = {
-        .parent = parent, .name = "meta.tmp", .bytes = bytes, .databases = databases};
+        .parent = parent, .name = "meta.tmp", .bytes = bytes, .databases = gw_meta_databases};
     MDB_env *env = NULL;
-    MDB_dbi dbis[5] = {0};
+    MDB_dbi dbis[GW_META_DATABASES] = {0};
     int e = 0;
     struct gw_path tmp = gw_path_join(parent, "meta.tmp"), path = gw_path_join(parent, "meta");
     e = gw_folder_remove(tmp.text);
@@ -84,14 +85,14 @@ int gw_meta_create(const char *parent, uint64_t bytes, struct gw_error *error)
                         parent, (unsigned long long)(bytes >> 20) + 1);
 }
 
-static int open_databases(MDB_env *env, MDB_dbi *out_dbis)
+int gw_meta_open_databases(MDB_env *env, MDB_dbi *out_dbis)
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; rc == 0 && databases[i]; i++)
-        rc = mdb_dbi_open(txn, databases[i], 0, &out_dbis[i]);
+    for (size_t i = 0; rc == 0 && gw_meta_databases[i]; i++)
+        rc = mdb_dbi_open(txn, gw_meta_databases[i], 0, &out_dbis[i]);
     if (rc == 0)
         return mdb_txn_commit(txn); /* keeps the handles */
     mdb_txn_abort(txn);
@@ -117,12 +118,12 @@ static int read_identity(struct gw_meta *meta)
 int gw_meta_open(const char *folder, bool writable, struct gw_meta **out, struct gw_error *error)
 {
     MDB_env *env;
-    MDB_dbi dbis[5];
+    MDB_dbi dbis[GW_META_DATABASES];
     int e = 0;
     struct gw_meta *meta = NULL;
     int rc = writable ? gw_store_open_writable(folder, &env, &e) : gw_store_open_frozen(folder, &env, &e);
     if (rc == 0) {
-        int code = open_databases(env, dbis);
+        int code = gw_meta_open_databases(env, dbis);
         MDB_envinfo info;
         mdb_env_info(env, &info);
         if (code != 0)
@@ -159,6 +160,8 @@ static int grow(struct gw_meta *meta)
     struct gw_path data = gw_path_join(meta->folder, GW_STORE_DATA);
     uint64_t bytes = meta->map_bytes * 2;
     int e = gw_file_allocate(data.text, bytes);
+    if (gw_error_of_errno(e) == GW_EFULL && gw_meta_drop_ballast(meta))
+        e = gw_file_allocate(data.text, bytes);
     if (e != 0)
         return gw_error_of_errno(e);
     pthread_rwlock_wrlock(&meta->map_lock);
@@ -192,7 +195,7 @@ static int try_update(struct gw_meta *meta, gw_meta_change_fn change, void *cont
 int gw_meta_update(struct gw_meta *meta, gw_meta_change_fn change, void *context)
 {
     pthread_mutex_lock(&meta->write_lock);
-    int rc = GW_EIO;
+    int rc = gw_meta_renew_locked(meta);
     for (int i = 0; i < GROWTHS_MAX && !meta->poisoned; i++) {
         rc = try_update(meta, change, context);
         if (rc != GW_EAGAIN)

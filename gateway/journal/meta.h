@@ -46,7 +46,8 @@ struct gw_meta {
     char gateway_id[GW_META_ID_CHARS + 1];
     pthread_rwlock_t map_lock; /* written while the map grows: no transaction may be open then */
     pthread_mutex_t write_lock;
-    bool poisoned; /* a sync failed: never synced again */
+    bool poisoned;                       /* a sync failed: this environment is never synced again */
+    uint64_t renew_at_ms, ballast_at_ms; /* monotonic: not tried before */
 };
 
 /* Makes one with a new random epoch and gateway id. */
@@ -79,12 +80,13 @@ GW_MUST_CHECK int gw_meta_quarantine_has(struct gw_meta *meta, uint64_t first, u
 /* first: offset of the segment that it came from; number: the one it had there. */
 typedef int (*gw_meta_quarantine_fn)(void *context, uint64_t first, uint64_t number, const MDB_val *value);
 GW_MUST_CHECK int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context);
+/* Of the map and its ballast. */
 uint64_t gw_meta_bytes(const struct gw_meta *meta);
 
 /*
  * One synced transaction: change is called inside it, once more if the map had to grow. After GW_EIO the
- * environment is poisoned and every later update fails with GW_EIO. GW_EFULL: the map is full and the disk
- * has no room to grow it.
+ * environment is poisoned and never synced again: the next update first puts a new one in its place, and fails with
+ * GW_EIO or GW_EFULL if the disk does not let it. GW_EFULL: the map is full and the disk has no room to grow it.
  */
 struct gw_meta_txn {
     struct gw_meta *meta;
@@ -92,6 +94,13 @@ struct gw_meta_txn {
 };
 typedef int (*gw_meta_change_fn)(void *context, struct gw_meta_txn *txn);
 GW_MUST_CHECK int gw_meta_update(struct gw_meta *meta, gw_meta_change_fn change, void *context);
+
+/* Puts a new environment in the place of a poisoned one, at most once a second; nothing to do else. It may block for
+ * as long as a start takes. GW_EIO, GW_EFULL: it stays as it is. Any thread. */
+GW_MUST_CHECK int gw_meta_renew(struct gw_meta *meta);
+/* Keeps a file beside the map that is as large as it: given up when the map must grow, or be renewed, on a full disk.
+ * Tried at most each ten seconds. Any thread. */
+void gw_meta_keep_ballast(struct gw_meta *meta);
 
 /* Inside gw_meta_update. They return what `change` is to return: LMDB's codes. */
 GW_MUST_CHECK int gw_meta_row_merge(struct gw_meta_txn *t, const char *device, size_t device_len,

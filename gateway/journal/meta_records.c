@@ -410,7 +410,7 @@ int gw_meta_each_cursor(struct gw_meta *meta, gw_meta_cursor_fn fn, void *contex
 
 uint64_t gw_meta_bytes(const struct gw_meta *meta)
 {
-    return meta->map_bytes;
+    return meta->map_bytes * 2; /* with its ballast */
 }
 
 /* --- the walk of a child process --- */

@@ -38,6 +38,7 @@ struct gw_part {
     struct gw_segment segment; /* env NULL: not open */
     unsigned refs, waiters;    /* readers copying out of it, and those waiting until it is open */
     bool opening, pinned;      /* pinned: its digest is not known, so it stays open */
+    bool faulty;               /* a read of it failed while it took commits: it is to be sealed and judged */
     uint64_t last_used;
 };
 
@@ -124,6 +125,8 @@ GW_MUST_CHECK int gw_settled_merge(struct gw_meta_txn *t, uint64_t first, uint64
 /* roll.c */
 GW_MUST_CHECK int gw_journal_begin_segment(struct gw_journal *journal, struct gw_error *error);
 GW_MUST_CHECK int gw_journal_seal(struct gw_journal *journal, struct gw_error *error);
+/* Whether a reader found the active segment faulty. */
+bool gw_journal_judge_active(struct gw_journal *journal);
 /* Cuts the data file to its used bytes, and digests it. */
 GW_MUST_CHECK int gw_journal_shrink(const char *folder, uint64_t used_bytes);
 

@@ -99,9 +99,11 @@ int gw_journal_read(struct gw_journal *journal, uint64_t offset, uint8_t *buffer
             *out_lost = lost;
             return 0;
         }
-        /* Bytes that went bad under the map. The active segment is not given up for it while it still takes
-         * commits. */
-        bool give_up = sealed && (rc == 0 || rc == GW_EDAMAGED);
+        /* Bytes that went bad under the map. The active segment is the committer's: it seals it, and then a child
+         * judges. */
+        bool bad = rc == 0 || rc == GW_EDAMAGED, give_up = sealed && bad;
+        if (!sealed && bad)
+            part->faulty = true;
         pthread_mutex_unlock(&journal->lock);
         if (!give_up || gw_part_set_aside(journal, part, "a block in it cannot be read") != 0)
             return GW_EIO;

@@ -177,9 +177,23 @@ int gw_journal_forget(struct gw_journal *journal, uint64_t before_ms)
     return gw_meta_update(journal->meta, forget_rows, &forget);
 }
 
+/* What waits for a commit otherwise: sinks must not stand still in a quiet night. */
+static int mend(struct gw_journal *journal)
+{
+    int rc = gw_meta_renew(journal->meta);
+    gw_meta_keep_ballast(journal->meta);
+    if (rc == 0 && journal->active && gw_journal_judge_active(journal)) {
+        journal->active_failed = true;
+        rc = gw_journal_seal(journal, NULL);
+    }
+    return rc;
+}
+
 int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count)
 {
-    int rc = gw_journal_cursors_sync(journal);
+    int rc = mend(journal);
+    if (rc == 0)
+        rc = gw_journal_cursors_sync(journal);
     bool any = false;
     while (rc == 0) {
         pthread_mutex_lock(&journal->lock);

@@ -195,6 +195,14 @@ static void become(struct gw_journal *journal, struct gw_part *part, const struc
     pthread_mutex_unlock(&journal->lock);
 }
 
+bool gw_journal_judge_active(struct gw_journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    bool faulty = journal->active->faulty;
+    pthread_mutex_unlock(&journal->lock);
+    return faulty;
+}
+
 int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
 {
     struct gw_part *part = journal->active;
@@ -230,6 +238,10 @@ int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
     seal.record.digests = digest.chunks;
     seal.record.digest_count = digest.count;
     rc = gw_meta_update(journal->meta, merge, &seal);
+    if (rc == GW_EDAMAGED && part->segment.env) { /* its quarantine cannot be read: a child is to judge it */
+        journal->active_failed = true;
+        rc = GW_EIO;
+    }
     gw_digest_free(&digest);
     if (rc != 0)
         return gw_error_set(

@@ -5,6 +5,7 @@
 
 #include "base/crc32c.h"
 #include "journal/bytes.h"
+#include "journal/guard.h"
 #include "journal/rejected.h"
 #include "journal/store.h"
 
@@ -218,21 +219,39 @@ static int put_all(struct gw_segment *segment, MDB_txn *txn, struct gw_segment_t
     return 0;
 }
 
+struct append_job {
+    struct gw_segment *segment;
+    struct gw_segment_tail *tail;
+    const struct gw_segment_item *items;
+    size_t count;
+    MDB_txn *txn;
+};
+
+static int append(void *context)
+{
+    struct append_job *job = context;
+    int rc = mdb_txn_begin(job->segment->env, NULL, 0, &job->txn);
+    if (rc == 0)
+        rc = put_all(job->segment, job->txn, job->tail, job->items, job->count);
+    if (rc != 0)
+        return rc;
+    /* Writes the pages, fdatasync, then the meta page through a descriptor opened with O_DSYNC. */
+    rc = mdb_txn_commit(job->txn);
+    job->txn = NULL;
+    return rc;
+}
+
 int gw_segment_append(struct gw_segment *segment, struct gw_segment_tail *tail,
                       const struct gw_segment_item *items, size_t count)
 {
     struct gw_segment_tail moved = *tail;
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(segment->env, NULL, 0, &txn);
-    if (rc != 0)
-        return gw_store_error(rc);
-    rc = put_all(segment, txn, &moved, items, count);
-    if (rc != 0) {
-        mdb_txn_abort(txn);
-        return gw_store_error(rc);
-    }
-    /* Writes the pages, fdatasync, then the meta page through a descriptor opened with O_DSYNC. */
-    rc = mdb_txn_commit(txn);
+    struct append_job job = {.segment = segment, .tail = &moved, .items = items, .count = count};
+    int rc;
+    bool whole = gw_guard_run(append, &job, &rc);
+    if (job.txn)
+        mdb_txn_abort(job.txn);
+    if (!whole)
+        return GW_EIO; /* a page that LMDB wanted to read is gone */
     if (rc == 0)
         *tail = moved;
     return gw_store_error(rc);

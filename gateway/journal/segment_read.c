@@ -1,7 +1,9 @@
 #include <string.h>
+#include <sys/mman.h>
 
 #include "journal/audit.h"
 #include "journal/bytes.h"
+#include "journal/guard.h"
 #include "journal/rejected.h"
 #include "journal/segment.h"
 #include "journal/store.h"
@@ -48,27 +50,75 @@ static int copy_entries(struct gw_segment_read *read, const MDB_val *value)
     return rc;
 }
 
+/* A read transaction under the guard: what a fault leaves is ended by end_reading. */
+struct reading {
+    MDB_env *env;
+    MDB_dbi dbi;
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+};
+
+static int begin_reading(struct reading *r)
+{
+    int rc = mdb_txn_begin(r->env, NULL, MDB_RDONLY, &r->txn);
+    return rc != 0 ? rc : mdb_cursor_open(r->txn, r->dbi, &r->cursor);
+}
+
+static void end_reading(struct reading *r)
+{
+    if (r->cursor)
+        mdb_cursor_close(r->cursor);
+    if (r->txn)
+        mdb_txn_abort(r->txn);
+}
+
+struct read_job {
+    struct reading reading;
+    struct gw_segment_read *read;
+    uintptr_t low, high; /* of the map, what was touched */
+};
+
+static int read_blocks(void *context)
+{
+    struct read_job *job = context;
+    MDB_val key, value;
+    int step = 0, rc = begin_reading(&job->reading);
+    if (rc == 0)
+        rc = seek_block(job->reading.cursor, job->read->offset, &key, &value);
+    while (rc == 0) {
+        uintptr_t at = (uintptr_t)value.mv_data, end = at + value.mv_size;
+        job->low = job->low == 0 || at < job->low ? at : job->low;
+        job->high = end > job->high ? end : job->high;
+        step = copy_entries(job->read, &value);
+        rc = step < 0
+                 ? MDB_CORRUPTED
+                 : (step > 0 ? MDB_NOTFOUND : mdb_cursor_get(job->reading.cursor, &key, &value, MDB_NEXT));
+    }
+    return rc;
+}
+
+/* What was read counts as the process's memory for as long as it is mapped; a backlog would fill it. The pages stay in
+ * the system's cache, and come back at a touch. */
+static void forget_pages(const struct read_job *job)
+{
+    uintptr_t low = job->low / GW_BLOCK_PAGE_BYTES * GW_BLOCK_PAGE_BYTES;
+    if (job->high > low)
+        (void)madvise((void *)low, job->high - low, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+}
+
 int gw_segment_read(const struct gw_segment *segment, struct gw_segment_read *read)
 {
     read->count = read->used = read->needed = 0;
     read->next = read->offset;
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(segment->env, NULL, MDB_RDONLY, &txn);
-    if (rc != 0)
-        return gw_store_error(rc);
-    MDB_cursor *cursor;
-    rc = mdb_cursor_open(txn, segment->blocks, &cursor);
-    if (rc == 0) {
-        MDB_val key, value;
-        int step = 0;
-        rc = seek_block(cursor, read->offset, &key, &value);
-        while (rc == 0 && (step = copy_entries(read, &value)) == 0)
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-        if (step < 0)
-            rc = MDB_CORRUPTED;
-        mdb_cursor_close(cursor);
+    struct read_job job = {.reading = {.env = segment->env, .dbi = segment->blocks}, .read = read};
+    int rc;
+    bool whole = gw_guard_run(read_blocks, &job, &rc);
+    end_reading(&job.reading);
+    forget_pages(&job);
+    if (!whole) {
+        read->count = 0;
+        return GW_EDAMAGED;
     }
-    mdb_txn_abort(txn);
     if (rc == MDB_NOTFOUND)
         rc = 0;
     if (rc == 0 && read->count > 0 && read->entries[0].offset != read->offset)
@@ -79,24 +129,34 @@ int gw_segment_read(const struct gw_segment *segment, struct gw_segment_read *re
 /* Calls visit for each record of a database in key order, in one read transaction. */
 typedef int (*visit_fn)(void *context, const MDB_val *key, const MDB_val *value);
 
+struct visit_job {
+    struct reading reading;
+    visit_fn visit;
+    void *context;
+    int stopped;
+};
+
+static int visit_all(void *context)
+{
+    struct visit_job *job = context;
+    MDB_val key, value;
+    int rc = begin_reading(&job->reading);
+    while (rc == 0 && job->stopped == 0 &&
+           (rc = mdb_cursor_get(job->reading.cursor, &key, &value, MDB_NEXT)) == 0)
+        job->stopped = job->visit(job->context, &key, &value);
+    return rc;
+}
+
 static int each_record(MDB_env *env, MDB_dbi dbi, visit_fn visit, void *context)
 {
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-    if (rc != 0)
-        return gw_store_error(rc);
-    MDB_cursor *cursor;
-    int stopped = 0;
-    rc = mdb_cursor_open(txn, dbi, &cursor);
-    if (rc == 0) {
-        MDB_val key, value;
-        while (stopped == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-            stopped = visit(context, &key, &value);
-        mdb_cursor_close(cursor);
-    }
-    mdb_txn_abort(txn);
-    if (stopped != 0)
-        return stopped;
+    struct visit_job job = {.reading = {.env = env, .dbi = dbi}, .visit = visit, .context = context};
+    int rc;
+    bool whole = gw_guard_run(visit_all, &job, &rc);
+    end_reading(&job.reading);
+    if (!whole)
+        return GW_EDAMAGED;
+    if (job.stopped != 0)
+        return job.stopped;
     return rc == MDB_NOTFOUND ? 0 : gw_store_error(rc);
 }
 
