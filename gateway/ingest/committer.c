@@ -20,6 +20,7 @@ struct gw_committer {
     struct gw_session_batch *head, *tail;
     bool stop;
     uint64_t reclaim_at_ms; /* committer's thread only */
+    bool failing;           /* the newest commit or probe could not be stored; likewise */
     struct gw_journal_write *writes[COMMIT_BATCHES_MAX];
 };
 
@@ -119,8 +120,10 @@ static void commit(struct gw_committer *committer, struct gw_session_batch *batc
         gw_log(GW_LOG_ERROR, "ingest.commit_failed",
                error.text[0] ? error.text : "a part of a commit could not be stored",
                GW_TEXT("meaning", "it was not acked; devices keep it and come back"));
-    if (count > 0)
+    if (count > 0) {
+        committer->failing = result != GW_OK;
         committer->config.stored(committer->config.context, result);
+    }
     committer->config.outcome(committer->config.context, batches);
 }
 
@@ -140,6 +143,11 @@ static void housekeeping(struct gw_committer *committer)
     gw_metric_set(GW_METRIC_JOURNAL_SEGMENTS, stats.segments);
     gw_metric_set(GW_METRIC_JOURNAL_DAMAGED, stats.damaged_segments);
     gw_metric_set(GW_METRIC_JOURNAL_END, gw_journal_end(journal));
+    /* Devices are held back meanwhile, so none of them may ever find that there is space again. */
+    if (committer->failing && gw_journal_probe(journal, NULL) == GW_OK) {
+        committer->failing = false;
+        committer->config.stored(committer->config.context, GW_OK);
+    }
 }
 
 static void *run(void *context)
