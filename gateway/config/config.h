@@ -43,6 +43,11 @@ struct gw_config {
         uint64_t quota_bytes; /* 0: none but the disk's */
     } data;
     struct {
+        uint32_t min_commit_interval_ms;
+        uint64_t retention_bytes;   /* 0: no bound ... */
+        uint32_t retention_seconds; /* ... and with neither nothing is kept */
+    } journal;
+    struct {
         const char *pseudonym_key_id;
         const char *pseudonym_key_file; /* "": made at the first start in data.folder/keys */
         const char *seal_key_id;

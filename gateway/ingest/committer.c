@@ -19,8 +19,8 @@ struct gw_committer {
     pthread_cond_t work;
     struct gw_session_batch *head, *tail;
     bool stop;
-    uint64_t reclaim_at_ms; /* committer's thread only */
-    bool failing;           /* the newest commit or probe could not be stored; likewise */
+    uint64_t reclaim_at_ms, commit_at_ms; /* committer's thread only; no commit before commit_at_ms */
+    bool failing;                         /* the newest commit or probe could not be stored; likewise */
     struct gw_journal_write *writes[COMMIT_BATCHES_MAX];
 };
 
@@ -45,15 +45,24 @@ void gw_committer_queue(struct gw_committer *committer, struct gw_session_batch 
     pthread_mutex_unlock(&committer->lock);
 }
 
-/* Waits for batches at most until the next reclaim is due. NULL: none came. */
+static void wait_until(struct gw_committer *committer, uint64_t at_ms, bool *io_waiting)
+{
+    struct timespec until = {.tv_sec = (time_t)(at_ms / 1000), .tv_nsec = (long)(at_ms % 1000) * 1000000};
+    *io_waiting = pthread_cond_timedwait(&committer->work, &committer->lock, &until) == 0;
+}
+
+/*
+ * Waits for batches at most until the next reclaim is due, and then for company until the next commit may be. NULL: none
+ * came.
+ */
 static struct gw_session_batch *take(struct gw_committer *committer, bool *out_stop)
 {
-    struct timespec until = {.tv_sec = (time_t)(committer->reclaim_at_ms / 1000),
-                             .tv_nsec = (long)(committer->reclaim_at_ms % 1000) * 1000000};
     pthread_mutex_lock(&committer->lock);
-    while (!committer->head && !committer->stop)
-        if (pthread_cond_timedwait(&committer->work, &committer->lock, &until) != 0)
-            break;
+    for (bool waiting = true; waiting && !committer->head && !committer->stop;)
+        wait_until(committer, committer->reclaim_at_ms, &waiting);
+    for (bool waiting = true;
+         waiting && committer->head && !committer->stop && now_us() / 1000 < committer->commit_at_ms;)
+        wait_until(committer, committer->commit_at_ms, &waiting);
     struct gw_session_batch *first = committer->head, *last = first;
     size_t count = first ? 1 : 0, bytes = first ? first->bytes : 0;
     while (last && last->next && count < COMMIT_BATCHES_MAX &&
@@ -111,6 +120,7 @@ static void commit(struct gw_committer *committer, struct gw_session_batch *batc
     struct gw_error error = {0};
     if (count > 0) {
         uint64_t begin_us = now_us();
+        committer->commit_at_ms = begin_us / 1000 + committer->config.min_commit_interval_ms;
         result = gw_journal_commit(committer->config.journal, committer->writes, count, &error);
         gw_metric_add(GW_METRIC_COMMIT_US, now_us() - begin_us);
         gw_metric_add(result == GW_OK ? GW_METRIC_COMMITS : GW_METRIC_COMMIT_FAILURES, 1);
@@ -142,6 +152,9 @@ static void housekeeping(struct gw_committer *committer)
     gw_metric_set(GW_METRIC_JOURNAL_BYTES, stats.disk_bytes);
     gw_metric_set(GW_METRIC_JOURNAL_SEGMENTS, stats.segments);
     gw_metric_set(GW_METRIC_JOURNAL_DAMAGED, stats.damaged_segments);
+    gw_metric_set(GW_METRIC_JOURNAL_LIMIT, stats.limit_bytes);
+    gw_metric_set(GW_METRIC_JOURNAL_RETAINED, stats.retained_bytes);
+    gw_metric_set(GW_METRIC_JOURNAL_NEARLY_FULL, stats.nearly_full);
     gw_metric_set(GW_METRIC_JOURNAL_END, gw_journal_end(journal));
     /* Devices are held back meanwhile, so none of them may ever find that there is space again. */
     if (committer->failing && gw_journal_probe(journal, NULL) == GW_OK) {

@@ -66,6 +66,8 @@ static struct gw_journal *journal_new(const struct gw_journal_config *config)
     journal->damaged_folder = gw_path_join(folder, "damaged");
     journal->segment_bytes = segment_bytes_for(config);
     journal->quota_bytes = config->quota_bytes;
+    journal->retention_bytes = config->retention_bytes;
+    journal->retention_ms = config->retention_ms;
     journal->forget_ms = config->stream_forget_ms ? config->stream_forget_ms : GW_JOURNAL_FORGET_MS;
     journal->lock_fd = -1;
     journal->clock_offset_ms = (int64_t)(gw_journal_wall_ms() - gw_journal_mono_ms());
@@ -220,6 +222,9 @@ void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *o
         stats.disk_bytes += part->bytes;
     }
     stats.quarantine_entries = journal->quarantine_count;
+    stats.limit_bytes = journal->room.limit_bytes;
+    stats.retained_bytes = journal->room.retained_bytes;
+    stats.nearly_full = journal->room.nearly_full;
     pthread_mutex_unlock(&journal->lock);
     *out = stats;
 }

@@ -21,6 +21,8 @@ struct gw_journal_config {
     const char *folder;        /* must exist and be writable; locked while open */
     uint64_t segment_bytes;    /* 0: 256 MiB; at least 1 MiB */
     uint64_t quota_bytes;      /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
+    uint64_t retention_bytes;  /* what every sink has is kept up to this size, 0: no bound ... */
+    uint64_t retention_ms;     /* ... and this long, 0: no bound; with neither it goes at once */
     uint64_t stream_forget_ms; /* rows not touched for this long are forgotten; 0: 90 days */
 };
 
@@ -133,7 +135,8 @@ uint64_t gw_journal_begin(const struct gw_journal *journal); /* oldest offset ke
 /* A sink's cursor: next offset it needs. Kept in memory, synced to meta at most once a second and at close. */
 GW_MUST_CHECK int gw_journal_cursor_set(struct gw_journal *journal, const char *sink, uint64_t offset);
 GW_MUST_CHECK int gw_journal_cursor_get(struct gw_journal *journal, const char *sink, uint64_t *out_offset);
-/* Unlinks sealed, merged segments that every named sink has passed. Called by the committer when idle. */
+/* Unlinks sealed, merged segments that every named sink has passed and retention does not hold. Called by the committer
+ * each second. */
 GW_MUST_CHECK int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count);
 
 /* An event in quarantine. Borrowed for the call. */
@@ -154,6 +157,9 @@ GW_MUST_CHECK int gw_journal_each_rejected(struct gw_journal *journal, gw_journa
 
 struct gw_journal_stats {
     uint64_t disk_bytes, segments, damaged_segments, quarantine_entries;
+    uint64_t limit_bytes;    /* of the newest reclaim: the quota, or what the disk has left for the journal */
+    uint64_t retained_bytes; /* of it: what every sink has and retention keeps */
+    bool nearly_full;        /* at 80% of the limit, or with room for one more segment only */
 };
 void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *out);
 

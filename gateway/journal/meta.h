@@ -31,6 +31,7 @@ enum gw_segment_state {
 struct gw_segment_record {
     uint64_t first, end; /* offsets; the next segment starts at end or later */
     uint64_t entries, lost, used_bytes;
+    uint64_t sealed_ms; /* UTC; 0: not known */
     uint32_t quarantine;
     enum gw_segment_state state;
     const uint32_t *digests; /* when putting; NULL when listing */

@@ -15,7 +15,7 @@
 #define IDENTITY_BYTES 29u /* crc 4, version 1, epoch 8, gateway id 16 */
 #define NUMBER_BYTES 13u   /* crc 4, version 1, number 8 */
 #define SEGMENT_BYTES                                                                                        \
-    54u /* crc 4, version 1, state 1, end, entries, lost, used 8 each, quarantine 4, unused 8, count 4 */
+    54u /* crc 4, version 1, state 1, end, entries, lost, used 8 each, quarantine 4, sealed 8, count 4 */
 #define ROW_KEY_BYTES_MAX (255u + 8u)
 
 #define INFO_IDENTITY "identity"
@@ -273,6 +273,7 @@ int gw_meta_segment_put(struct gw_meta_txn *t, const struct gw_segment_record *r
     gw_put64(bytes + 22, record->lost);
     gw_put64(bytes + 30, record->used_bytes);
     gw_put32(bytes + 38, record->quarantine);
+    gw_put64(bytes + 42, record->sealed_ms);
     gw_put32(bytes + 50, (uint32_t)record->digest_count);
     for (size_t i = 0; i < record->digest_count; i++)
         gw_put32(bytes + SEGMENT_BYTES + i * 4, record->digests[i]);
@@ -302,6 +303,7 @@ static int decode_segment(const MDB_val *key, const MDB_val *value, struct gw_se
                                       .lost = gw_get64(p + 22),
                                       .used_bytes = gw_get64(p + 30),
                                       .quarantine = gw_get32(p + 38),
+                                      .sealed_ms = gw_get64(p + 42),
                                       .digest_count = gw_get32(p + 50)};
     bool sensible = out->state >= GW_SEGMENT_ACTIVE && out->state <= GW_SEGMENT_RECLAIMING &&
                     out->end >= out->first && value->mv_size == SEGMENT_BYTES + out->digest_count * 4;

@@ -38,6 +38,7 @@ struct gw_segment_record gw_part_record(const struct gw_part *part)
                                       .entries = part->entries,
                                       .lost = part->lost,
                                       .used_bytes = part->bytes,
+                                      .sealed_ms = part->sealed_ms,
                                       .quarantine = part->quarantine,
                                       .state = part->state};
 }

@@ -32,7 +32,7 @@
 /* A segment as the journal knows it. */
 struct gw_part {
     uint64_t first, end; /* end: the offset that the next part begins at, or later */
-    uint64_t entries, lost, bytes;
+    uint64_t entries, lost, bytes, sealed_ms;
     uint32_t quarantine;
     enum gw_segment_state state;
     struct gw_segment segment; /* env NULL: not open */
@@ -54,10 +54,17 @@ struct gw_settled {
     size_t count, durable, capacity; /* beyond `durable`: of the transaction under way */
 };
 
+/* How full it is, as the newest reclaim found it. */
+struct gw_room {
+    uint64_t limit_bytes, retained_bytes;
+    bool nearly_full;
+};
+
 struct gw_journal {
     char *folder;
     struct gw_path segments_folder, damaged_folder;
-    uint64_t segment_bytes, quota_bytes, forget_ms;
+    uint64_t segment_bytes, quota_bytes, forget_ms, retention_bytes, retention_ms;
+    struct gw_room room; /* lock held */
     int lock_fd;
     struct gw_meta *meta;
 
@@ -129,6 +136,15 @@ GW_MUST_CHECK int gw_journal_seal(struct gw_journal *journal, struct gw_error *e
 bool gw_journal_judge_active(struct gw_journal *journal);
 /* Cuts the data file to its used bytes, and digests it. */
 GW_MUST_CHECK int gw_journal_shrink(const char *folder, uint64_t used_bytes);
+
+/* retain.c */
+/* Lock held: whether the oldest part, which every sink has passed, is to go now. passed: offset that they all have. */
+bool gw_journal_outlived(const struct gw_journal *journal, uint64_t passed, uint64_t now_ms);
+/* Notes how full the journal is, and logs when that changes. passed: as above. */
+void gw_journal_note_room(struct gw_journal *journal, uint64_t passed);
+uint64_t gw_journal_disk_bytes(const struct gw_journal *journal); /* lock held, or the committer's thread */
+/* Wall clock less monotonic clock has moved since the journal was opened: nothing is done for its age. */
+bool gw_journal_clock_jumped(const struct gw_journal *journal);
 
 /* reclaim.c */
 GW_MUST_CHECK int gw_journal_cursors_load(struct gw_journal *journal);

@@ -5,7 +5,6 @@
 #include "observe/log.h"
 
 #define FORGET_STEP 512u /* rows looked at per call */
-#define CLOCK_JUMP_MS 60000
 
 static struct gw_sink_cursor *find_sink(struct gw_journal *journal, const char *sink)
 {
@@ -199,18 +198,20 @@ int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, siz
         pthread_mutex_lock(&journal->lock);
         uint64_t passed = passed_by_all(journal, sinks, sink_count);
         struct gw_part *part = journal->part_count ? journal->parts[0] : NULL;
-        bool gone =
-            part && part != journal->active && part->end <= passed && part->refs == 0 && part->waiters == 0;
+        bool gone = part && part != journal->active && part->end <= passed && part->refs == 0 &&
+                    part->waiters == 0 && gw_journal_outlived(journal, passed, gw_journal_wall_ms());
         pthread_mutex_unlock(&journal->lock);
         if (!gone)
             break;
         any = true;
         rc = reclaim_part(journal, part);
     }
+    pthread_mutex_lock(&journal->lock);
+    uint64_t passed = passed_by_all(journal, sinks, sink_count);
+    pthread_mutex_unlock(&journal->lock);
+    gw_journal_note_room(journal, passed);
     uint64_t now_ms = gw_journal_wall_ms();
-    int64_t drift = (int64_t)(now_ms - gw_journal_mono_ms()) - journal->clock_offset_ms;
-    /* Nothing is forgotten for its age on the word of a clock that has just jumped. */
-    if (rc == 0 && any && drift > -CLOCK_JUMP_MS && drift < CLOCK_JUMP_MS && now_ms > journal->forget_ms)
+    if (rc == 0 && any && !gw_journal_clock_jumped(journal) && now_ms > journal->forget_ms)
         rc = gw_journal_forget(journal, now_ms - journal->forget_ms);
     return rc;
 }

@@ -21,6 +21,7 @@ static int add_record(void *context, const struct gw_segment_record *record)
                            .entries = record->entries,
                            .lost = record->lost,
                            .bytes = record->used_bytes,
+                           .sealed_ms = record->sealed_ms,
                            .quarantine = record->quarantine,
                            .state = record->state};
     return gw_part_add_alone(journal, &like) ? 0 : GW_ENOMEM;
@@ -164,6 +165,7 @@ static int recover_active(struct gw_journal *journal, struct gw_part *part)
     part->bytes = walk.used_bytes;
     part->quarantine = walk.quarantine;
     part->state = GW_SEGMENT_SEALED;
+    part->sealed_ms = gw_journal_wall_ms();
     struct adoption adoption = {
         .journal = journal, .record = gw_part_record(part), .segment = &part->segment};
     adoption.record.digests = digest.chunks;

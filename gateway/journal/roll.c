@@ -9,14 +9,6 @@
 #include "journal/store.h"
 #include "observe/log.h"
 
-static uint64_t disk_bytes(const struct gw_journal *journal)
-{
-    uint64_t bytes = gw_meta_bytes(journal->meta);
-    for (size_t i = 0; i < journal->part_count; i++)
-        bytes += journal->parts[i]->bytes;
-    return bytes;
-}
-
 static int put_active(void *context, struct gw_meta_txn *t)
 {
     const struct gw_segment_record *record = context;
@@ -30,10 +22,11 @@ static int put_active(void *context, struct gw_meta_txn *t)
  */
 int gw_journal_begin_segment(struct gw_journal *journal, struct gw_error *error)
 {
-    if (journal->quota_bytes != 0 && disk_bytes(journal) + journal->segment_bytes > journal->quota_bytes)
+    if (journal->quota_bytes != 0 &&
+        gw_journal_disk_bytes(journal) + journal->segment_bytes > journal->quota_bytes)
         return gw_error_set(
             error, GW_EFULL, 0,
-            "the journal in %s has reached data.quota_bytes: bring the sinks up to date, or raise the "
+            "the journal in %s has reached data.quota: bring the sinks up to date, or raise the "
             "quota",
             journal->folder);
     struct gw_part like = {.first = journal->end,
@@ -187,6 +180,7 @@ static void become(struct gw_journal *journal, struct gw_part *part, const struc
     part->lost = record->entries; /* should it be damaged later */
     part->quarantine = record->quarantine;
     part->bytes = record->used_bytes;
+    part->sealed_ms = record->sealed_ms;
     part->pinned = record->state == GW_SEGMENT_SUSPECT;
     journal->active = NULL;
     journal->end = record->end > journal->end ? record->end : journal->end;
@@ -232,6 +226,7 @@ int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
     seal.record.entries = journal->tail.next_offset - part->first;
     /* A segment without entries, with rows or quarantine only, takes one offset, so that names differ. */
     seal.record.end = part->first + (seal.record.entries ? seal.record.entries : 1);
+    seal.record.sealed_ms = seal.now_ms;
     seal.record.used_bytes = failed ? journal->segment_bytes : used;
     seal.record.quarantine = journal->tail.quarantine_count;
     seal.record.state = failed ? GW_SEGMENT_SUSPECT : GW_SEGMENT_SEALED;
