@@ -21,7 +21,9 @@
     X(-110, EVERSION, "written by a newer version")                                                          \
     X(-111, EAGAIN, "not now")                                                                               \
     X(-112, ECRYPTO, "a cryptographic operation failed")                                                     \
-    X(-113, ELIMIT, "a limit was reached")
+    X(-113, ELIMIT, "a limit was reached")                                                                   \
+    X(-114, ECONFLICT, "it contradicts what is there already")                                               \
+    X(-115, EREADONLY, "it may only be read")
 
 enum gw_error_code {
     GW_OK = 0,

@@ -56,12 +56,11 @@ void gw_resolver_keywords(const struct gw_resolver *r, const struct gw_doc_node 
     }
 }
 
-/* A JSON pointer to a node of a document. */
-static size_t print_pointer(const struct gw_doc_node *node, char *out, size_t room)
+size_t gw_document_pointer(const struct gw_doc_node *node, char *out, size_t room)
 {
     if (!node->up)
         return 0;
-    size_t n = print_pointer(node->up, out, room);
+    size_t n = gw_document_pointer(node->up, out, room);
     if (n >= room)
         return n;
     int more = node->key ? snprintf(out + n, room - n, "/%.*s",
@@ -76,7 +75,7 @@ int gw_schema_fail(struct gw_error *error, int code, const struct gw_doc_node *w
     const struct gw_doc_node *root = where;
     while (root->up)
         root = root->up;
-    (void)print_pointer(where, pointer, sizeof pointer);
+    (void)gw_document_pointer(where, pointer, sizeof pointer);
     return gw_error_set(error, code, 0, "schema %.100s#%.200s: %s", root->resource ? root->resource->uri : "",
                         pointer, what);
 }

@@ -68,6 +68,8 @@ void gw_resolver_keywords(const struct gw_resolver *r, const struct gw_doc_node 
 /* What is in a keyword in a draft. */
 enum gw_keyword_shape gw_keyword_shape(unsigned keyword);
 
+/* A JSON pointer to a node of a document, with long names cut; the length it has or would have. */
+size_t gw_document_pointer(const struct gw_doc_node *node, char *out, size_t room);
 /* "schema, where: what": code. */
 int gw_schema_fail(struct gw_error *error, int code, const struct gw_doc_node *where, const char *what);
 
