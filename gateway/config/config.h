@@ -30,12 +30,14 @@ struct gw_config {
         uint32_t threads; /* 0: as many as cores */
         const char *origins[GW_CONFIG_ORIGINS_MAX];
         size_t origin_count;
+        uint32_t ticket_lifetime_s; /* 0: sessions are not resumed */
     } listen;
     struct {
         const char *client_ca[GW_CONFIG_PATHS_MAX];
         size_t client_ca_count;
         const char *jwks;
         const char *audience;
+        const char *deny; /* "": nobody is denied */
     } auth;
     struct {
         const char *folder;
@@ -121,6 +123,10 @@ GW_MUST_CHECK int gw_config_parse(const char *path, const char *text, size_t len
                                   gw_config_environment environment, void *context, struct gw_config *out,
                                   struct gw_config_report *report);
 void gw_config_free(struct gw_config *config);
+
+/* Whether a running gateway can go on with `wanted`. GW_EINVALID: the text names a key that needs a restart. */
+GW_MUST_CHECK int gw_config_check_reload(const struct gw_config *running, const struct gw_config *wanted,
+                                         struct gw_error *error);
 
 /* Every value as YAML that loads to the same configuration. */
 void gw_config_print_effective(const struct gw_config *config, FILE *out);

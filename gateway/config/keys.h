@@ -41,6 +41,9 @@ extern const size_t gw_config_key_count;
 extern const struct gw_config_section gw_config_sections[];
 extern const size_t gw_config_section_count;
 
+/* Whether a running gateway takes a change of it (SIGHUP). */
+bool gw_config_reloads(const struct gw_config_key *key);
+
 #define GW_CONFIG_VALUE_TEXT_MAX 512
 
 /* What a value of this key must be, for people: "a number from 0 to 65535". Returns out. */

@@ -228,7 +228,10 @@ void gw_config_print_reference(FILE *out)
           "- `${NAME}` is replaced by an environment variable, `${NAME:-default}` falls back where it is "
           "unset or empty;\n"
           "  an unset one without default is an error. `$$` is a dollar.\n"
-          "- A list may be written as a single value. Anchors, aliases and tags are refused.\n",
+          "- A list may be written as a single value. Anchors, aliases and tags are refused.\n"
+          "- Keys with ↻, and the files that they name, are taken anew by a reload (SIGHUP): all are checked "
+          "first,\n"
+          "  then all change or none. A reload that would change another key is refused.\n",
           out);
     char expected[GW_CONFIG_VALUE_TEXT_MAX];
     for (size_t s = 0; s < gw_config_section_count; s++) {
@@ -241,8 +244,8 @@ void gw_config_print_reference(FILE *out)
             bool code = !key->required && !key->list && *key->fallback;
             gw_config_expected(key, expected);
             expected[reference_length(expected)] = 0;
-            fprintf(out, "| `%s` | %s%s%s | %s | %s |\n", key->path, code ? "`" : "", default_text(key),
-                    code ? "`" : "", expected, key->text);
+            fprintf(out, "| `%s`%s | %s%s%s | %s | %s |\n", key->path, gw_config_reloads(key) ? " ↻" : "",
+                    code ? "`" : "", default_text(key), code ? "`" : "", expected, key->text);
         }
     }
 }

@@ -34,6 +34,7 @@ struct gw_connection *gw_connection_new(struct gw_ingest_thread *thread, struct 
         slot->generation = 1;
     connection->thread = thread;
     connection->wsi = wsi;
+    connection->peer = thread->accepting;
     connection->number = thread->accepted++;
     connection->waiting = connection->counted = true;
     atomic_fetch_add_explicit(&thread->waiting, 1, memory_order_relaxed);
@@ -203,6 +204,38 @@ bool gw_connection_evict(struct gw_ingest_thread *thread)
     if (oldest)
         cut(oldest);
     return oldest != NULL;
+}
+
+/* Whether what let the connection in still does. 0, or why not. */
+static enum trib_bye unwelcome(const struct gw_connection *connection, const char **out_text)
+{
+    const struct gw_credentials *credentials = connection->thread->settings->credentials;
+    if (gw_deny_has(credentials->deny, connection->session.device)) {
+        *out_text = "this device is on the deny list";
+        return TRIB_BYE_BLOCKED;
+    }
+    bool trusted = connection->by_token
+                       ? credentials->keys && gw_jwks_has(credentials->keys, connection->proof)
+                       : gw_credentials_trusts(credentials, connection->proof);
+    if (trusted)
+        return 0;
+    *out_text = connection->by_token ? "the key of its token was withdrawn"
+                                     : "the authority of its certificate was withdrawn";
+    return TRIB_BYE_AUTH;
+}
+
+void gw_connection_settings(struct gw_connection *connection)
+{
+    const char *text = "";
+    if (connection->session.rules) /* also where it is closing: the old ones are freed */
+        gw_session_reload(&connection->session, &connection->thread->settings->rules);
+    if (connection->phase != GW_CONNECTION_WEBSOCKET)
+        return;
+    enum trib_bye reason = unwelcome(connection, &text);
+    if (reason != 0) {
+        gw_metric_add(GW_METRIC_REVOKED, 1);
+        gw_session_bye(&connection->session, reason, 0, text);
+    }
 }
 
 void gw_connection_drain(struct gw_connection *connection)

@@ -1,4 +1,5 @@
 /* The HTTP request that becomes a device's websocket, or is refused. */
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ static bool take_place(struct gw_ingest *ingest)
 static void upgrade(struct gw_connection *connection, size_t head_len)
 {
     struct gw_ingest *ingest = gw_connection_ingest(connection);
+    const struct gw_settings *settings = connection->thread->settings;
     struct gw_handshake_request request;
     struct gw_upgrade accepted;
     const char *reason = "";
@@ -43,9 +45,16 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
     if (status == 0) {
         struct gw_session_time now;
         gw_clock_utc(&now);
-        enum gw_tls_identity identity = gw_tls_peer_device(lws_get_ssl(connection->wsi), certified);
-        status = gw_upgrade_decide(ingest->deps.config, ingest->keys, &request, identity, certified,
+        uint64_t anchor = 0;
+        enum gw_tls_identity identity = gw_tls_peer_device(lws_get_ssl(connection->wsi), certified, &anchor);
+        if (identity == GW_TLS_DEVICE && !gw_credentials_trusts(settings->credentials, anchor))
+            identity = GW_TLS_NOT_A_DEVICE; /* withdrawn since its handshake began */
+        status = gw_upgrade_decide(&settings->config, settings->credentials, &request, identity, certified,
                                    now.utc_ms / 1000, &accepted, &reason);
+        if (SSL_session_reused(lws_get_ssl(connection->wsi)))
+            gw_metric_add(GW_METRIC_RESUMED, 1);
+        connection->by_token = identity == GW_TLS_NO_CERTIFICATE;
+        connection->proof = connection->by_token ? accepted.token_key : anchor;
     }
     if (status == 0 && gw_handshake_accept(request.key, accept) != GW_OK) {
         status = 400;
@@ -66,7 +75,7 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
     connection->phase = GW_CONNECTION_WEBSOCKET;
     gw_connection_waits_no_more(connection);
     gw_metric_add(GW_METRIC_CONNECTIONS, 1);
-    gw_session_open(&connection->session, &ingest->rules, &gw_connection_edge, connection, accepted.device,
+    gw_session_open(&connection->session, &settings->rules, &gw_connection_edge, connection, accepted.device,
                     accepted.text, gw_clock_mono_ms());
 }
 

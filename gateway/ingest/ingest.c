@@ -7,7 +7,6 @@
 #include "ingest/clock.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/listener.h"
-#include "ingest/tls.h"
 #include "observe/health.h"
 #include "observe/log.h"
 
@@ -136,16 +135,37 @@ static int check_limits(const struct gw_config *config, struct gw_error *error)
         config->limits.connections, 4ull * config->limits.connections * (config->limits.event_bytes + 1024u));
 }
 
-static int load_credentials(struct gw_ingest *ingest, struct gw_error *error)
+static int first_settings(struct gw_ingest *ingest, struct gw_error *error)
 {
-    const struct gw_config *config = ingest->deps.config;
-    int result = gw_tls_check(config, error);
-    if (result != GW_OK || config->auth.jwks[0] == 0)
+    struct gw_config config = *ingest->deps.config;
+    config.owned = NULL; /* borrowed */
+    uint32_t lifetime = config.listen.ticket_lifetime_s;
+    if (lifetime > 0 && gw_tickets_new((uint64_t)lifetime * 1000, &ingest->tickets) != GW_OK)
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    return gw_settings_new(&config, &ingest->rules, &ingest->settings, error);
+}
+
+int gw_ingest_reload(struct gw_ingest *ingest, struct gw_config *config, struct gw_error *error)
+{
+    struct gw_settings *settings, *old = NULL;
+    int result = gw_settings_new(config, &ingest->rules, &settings, error);
+    if (result != GW_OK)
         return result;
-    if (config->auth.audience[0] == 0)
-        return gw_error_set(error, GW_EINVALID, 0,
-                            "auth.audience is needed with auth.jwks: tokens must carry it");
-    return gw_jwks_load(config->auth.jwks, &ingest->keys, error);
+    pthread_mutex_lock(&ingest->reload_lock);
+    if (EVP_PKEY_get_base_id(settings->credentials->key) !=
+        EVP_PKEY_get_base_id(ingest->settings->credentials->key)) {
+        /* OpenSSL would keep the certificate of the other kind and show that to some. */
+        result = gw_error_set(error, GW_EINVALID, 0, "listen.key: a key of another kind needs a restart");
+        old = settings;
+    } else {
+        old = ingest->settings;
+        ingest->settings = settings;
+        for (unsigned i = 0; i < ingest->thread_count; i++)
+            gw_ingest_thread_settings(&ingest->threads[i], settings);
+    }
+    pthread_mutex_unlock(&ingest->reload_lock);
+    gw_settings_release(old);
+    return result;
 }
 
 static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
@@ -179,6 +199,7 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
 {
     const struct gw_config *config = deps->config;
     ingest->deps = *deps;
+    pthread_mutex_init(&ingest->reload_lock, NULL);
     ingest->rules = (struct gw_session_rules){.gateway_id = gw_journal_gateway_id(deps->journal),
                                               .journal_epoch = gw_journal_epoch(deps->journal),
                                               .policy = deps->policy,
@@ -188,11 +209,7 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
                                               .event_bytes = config->limits.event_bytes,
                                               .credit_events = config->limits.credit_events,
                                               .credit_bytes = config->limits.credit_bytes,
-                                              .drain_retry_ms = config->drain.retry_after_ms,
                                               .item_bytes = item_bytes(config)};
-    gw_device_config_make(config, &ingest->rules.devices);
-    for (size_t i = 0; i < config->drain.alternate_count; i++)
-        ingest->rules.alternates[ingest->rules.alternate_count++] = config->drain.alternates[i];
     atomic_init(&ingest->budget_left_bytes, config->limits.memory_bytes);
     uint64_t guaranteed = config->limits.memory_bytes / config->limits.connections / 4;
     ingest->guaranteed_bytes =
@@ -240,7 +257,7 @@ int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, s
     if (result == GW_OK && !ingest->registry)
         result = gw_error_set(error, GW_ENOMEM, 0, "out of memory");
     if (result == GW_OK)
-        result = load_credentials(ingest, error);
+        result = first_settings(ingest, error);
     if (result == GW_OK)
         result = start_threads(ingest, error);
     if (result != GW_OK) {
@@ -267,6 +284,8 @@ void gw_ingest_stop(struct gw_ingest *ingest)
     }
     free(ingest->threads);
     gw_registry_free(ingest->registry);
-    gw_jwks_free(ingest->keys);
+    gw_settings_release(ingest->settings);
+    gw_tickets_free(ingest->tickets);
+    pthread_mutex_destroy(&ingest->reload_lock);
     free(ingest);
 }

@@ -33,6 +33,13 @@ uint16_t gw_ingest_port(const struct gw_ingest *ingest);
 /* False for a moment after a commit failed (disk full, I/O error): devices are sent away with a retry-after. */
 bool gw_ingest_can_store(const struct gw_ingest *ingest);
 /*
+ * Swaps what may change while devices are connected: certificate and key, device CAs, key set, deny list, origins, what
+ * devices are told. Everything is loaded and checked first; config is taken over on success. Whom the new credentials do
+ * not let in gets BYE (blocked, auth) at once. From any thread. Errors as gw_ingest_start, and then nothing changed.
+ */
+GW_MUST_CHECK int gw_ingest_reload(struct gw_ingest *ingest, struct gw_config *config,
+                                   struct gw_error *error);
+/*
  * Graceful: takes no new connection and no new batch, commits and acks what is on its way, says BYE draining, waits at
  * most five seconds for devices to go, and ends all threads. The journal stays open.
  */

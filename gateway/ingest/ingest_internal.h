@@ -10,7 +10,9 @@
 #include "ingest/committer.h"
 #include "ingest/frame.h"
 #include "ingest/ingest.h"
-#include "ingest/jwt.h"
+#include "ingest/settings.h"
+#include "ingest/tickets.h"
+#include "ingest/tls.h"
 #include "session/session.h"
 
 /* A connection's id has 8 bits for its thread, and LMDB 126 places for readers. */
@@ -44,6 +46,9 @@ struct gw_connection {
     bool cut;             /* it does not read: nothing is sent any more */
     uint64_t deadline_ms; /* then the socket is closed */
     uint64_t reserved_bytes;
+    uint64_t proof; /* of who it is: gw_credentials_anchor, or the token's key (gw_jwt_verify) */
+    bool by_token;  /* which of the two */
+    struct gw_tls_peer peer;
     struct gw_session session;
     struct gw_frame_reader frames;
     uint8_t *head;
@@ -75,6 +80,10 @@ struct gw_ingest_thread {
     struct lws_context *context;
     struct lws_vhost *vhost;
     SSL_CTX *client_tls; /* never used: see make_context */
+    SSL_CTX *tls;        /* the vhost's */
+    struct gw_tls_view tls_view;
+    struct gw_settings *settings; /* held */
+    struct gw_tls_peer accepting; /* of the connection that libwebsockets is being given */
     struct gw_connection_slot *slots, *free_slot;
     size_t slot_count, slot_limit, open_count;
     uint64_t accepted;
@@ -91,14 +100,17 @@ struct gw_ingest_thread {
     size_t replaced_count, replaced_capacity;
     bool drain_wanted;
     size_t evict_wanted;
+    struct gw_settings *next_settings; /* held; NULL: none wait */
 };
 
 struct gw_ingest {
     struct gw_ingest_deps deps;
-    struct gw_session_rules rules;
+    struct gw_session_rules rules; /* what no reload changes */
+    pthread_mutex_t reload_lock;   /* guards settings */
+    struct gw_settings *settings;  /* the newest; held */
+    struct gw_tickets *tickets;    /* NULL: sessions are not resumed */
     struct gw_registry *registry;
     struct gw_committer *committer;
-    struct gw_jwks *keys;
     uint16_t port;
     _Atomic uint64_t budget_left_bytes;
     uint32_t guaranteed_bytes; /* window that even the last connection gets */
@@ -124,6 +136,8 @@ void gw_ingest_thread_replaced(struct gw_ingest_thread *thread, uint64_t connect
 /* Has it close the connection that has said nothing for longest. */
 void gw_ingest_thread_evict(struct gw_ingest_thread *thread);
 void gw_ingest_thread_drain(struct gw_ingest_thread *thread);
+/* Has it work with other settings, and cut those whom they do not let in. */
+void gw_ingest_thread_settings(struct gw_ingest_thread *thread, struct gw_settings *settings);
 void gw_ingest_thread_wake(struct gw_ingest_thread *thread);
 
 /* --- connection.c: all from the connection's thread --- */
@@ -141,6 +155,8 @@ void gw_connection_closed(struct gw_connection *connection);
 bool gw_connection_evict(struct gw_ingest_thread *thread);
 void gw_connection_tick(struct gw_connection *connection, uint64_t now_ms);
 void gw_connection_drain(struct gw_connection *connection);
+/* Its thread has new settings: goes on under them, or ends when they do not let it in. */
+void gw_connection_settings(struct gw_connection *connection);
 /* The pool of batches. */
 void gw_connection_batch_give(struct gw_ingest_thread *thread, struct gw_session_batch *batch);
 

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,24 @@ static EVP_PKEY *ed25519_key(const cJSON *jwk)
     return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, sizeof raw);
 }
 
+/* 0: out of memory. */
+static uint64_t id_of(const EVP_PKEY *key, const char *kid)
+{
+    unsigned char *der = NULL, digest[EVP_MAX_MD_SIZE];
+    int len = i2d_PUBKEY(key, &der);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    uint64_t id = 0;
+    if (len > 0 && context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+        EVP_DigestUpdate(context, kid, strlen(kid) + 1) == 1 &&
+        EVP_DigestUpdate(context, der, (size_t)len) == 1 && EVP_DigestFinal_ex(context, digest, NULL) == 1) {
+        memcpy(&id, digest, sizeof id);
+        id = id ? id : 1;
+    }
+    EVP_MD_CTX_free(context);
+    OPENSSL_free(der);
+    return id;
+}
+
 /* 1 taken, 0 not of a kind that we use, or a negative error. */
 static int take_key(struct gw_jwks *keys, const cJSON *jwk, size_t index, struct gw_error *error)
 {
@@ -92,7 +111,13 @@ static int take_key(struct gw_jwks *keys, const cJSON *jwk, size_t index, struct
         ERR_clear_error();
         return gw_error_set(error, GW_EINVALID, 0, "key %s is not a valid public key", kid);
     }
+    uint64_t id = id_of(key, kid);
+    if (id == 0) {
+        EVP_PKEY_free(key);
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    }
     struct gw_jwk *slot = &keys->keys[keys->count++];
+    slot->id = id;
     slot->key = key;
     slot->kind = es256 ? GW_JWK_ES256 : GW_JWK_ED25519;
     snprintf(slot->kid, sizeof slot->kid, "%s", kid);
@@ -170,6 +195,14 @@ void gw_jwks_free(struct gw_jwks *keys)
 size_t gw_jwks_count(const struct gw_jwks *keys)
 {
     return keys->count;
+}
+
+bool gw_jwks_has(const struct gw_jwks *keys, uint64_t key)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->keys[i].id == key)
+            return true;
+    return false;
 }
 
 const struct gw_jwk *gw_jwks_find(const struct gw_jwks *keys, const char *kid)

@@ -4,6 +4,7 @@
 
 #include <openssl/types.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum gw_jwk_kind { GW_JWK_ES256, GW_JWK_ED25519 };
 
@@ -11,6 +12,7 @@ struct gw_jwk {
     EVP_PKEY *key;
     enum gw_jwk_kind kind;
     char kid[128];
+    uint64_t id; /* of kid and public key, never 0 */
 };
 
 struct gw_jwks {

@@ -157,7 +157,8 @@ static int check_claims(const cJSON *payload, const char *audience, uint64_t now
 }
 
 int gw_jwt_verify(const struct gw_jwks *keys, const char *token, size_t len, const char *audience,
-                  uint64_t now_s, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1], const char **out_reason)
+                  uint64_t now_s, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1], uint64_t *out_key,
+                  const char **out_reason)
 {
     struct parts parts;
     if (len > GW_JWT_BYTES_MAX)
@@ -175,6 +176,8 @@ int gw_jwt_verify(const struct gw_jwks *keys, const char *token, size_t len, con
         result = payload ? check_claims(payload, audience, now_s, out_device, out_reason)
                          : refuse(out_reason, "the token is malformed");
     }
+    if (result == GW_OK)
+        *out_key = key->id;
     cJSON_Delete(header);
     cJSON_Delete(payload);
     return result;

@@ -6,6 +6,7 @@
 #ifndef GW_INGEST_JWT_H
 #define GW_INGEST_JWT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,14 +24,17 @@ GW_MUST_CHECK int gw_jwks_parse(const char *text, size_t len, struct gw_jwks **o
 GW_MUST_CHECK int gw_jwks_load(const char *path, struct gw_jwks **out, struct gw_error *error);
 void gw_jwks_free(struct gw_jwks *keys);
 size_t gw_jwks_count(const struct gw_jwks *keys);
+/* Whether a key with this kid and this very public key is (still) in the set. */
+bool gw_jwks_has(const struct gw_jwks *keys, uint64_t key);
 
 /*
  * Checks signature, kid, aud (one of them must be `audience`), exp (not past, at most 90 days ahead), nbf (a
- * minute of leeway) and sub (a device id). 0 with the device, terminated; GW_EAUTH with *out_reason, a
- * constant text.
+ * minute of leeway) and sub (a device id). 0 with the device, terminated, and in out_key what gw_jwks_has finds the
+ * key by; GW_EAUTH with *out_reason, a constant text.
  */
 GW_MUST_CHECK int gw_jwt_verify(const struct gw_jwks *keys, const char *token, size_t len,
                                 const char *audience, uint64_t now_s,
-                                char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1], const char **out_reason);
+                                char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1], uint64_t *out_key,
+                                const char **out_reason);
 
 #endif

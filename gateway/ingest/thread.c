@@ -36,7 +36,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     switch (reason) {
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: {
         struct gw_error error;
-        if (gw_tls_configure(user, thread_of(wsi)->ingest->deps.config, &error) == GW_OK)
+        thread_of(wsi)->tls = user;
+        if (gw_tls_configure(user, &thread_of(wsi)->tls_view, &error) == GW_OK)
             return 0;
         gw_log(GW_LOG_ERROR, "ingest.tls", error.text);
         return -1;
@@ -197,6 +198,16 @@ void gw_ingest_thread_drain(struct gw_ingest_thread *thread)
     gw_ingest_thread_wake(thread);
 }
 
+void gw_ingest_thread_settings(struct gw_ingest_thread *thread, struct gw_settings *settings)
+{
+    pthread_mutex_lock(&thread->inbox_lock);
+    struct gw_settings *superseded = thread->next_settings;
+    thread->next_settings = gw_settings_hold(settings);
+    pthread_mutex_unlock(&thread->inbox_lock);
+    gw_settings_release(superseded);
+    gw_ingest_thread_wake(thread);
+}
+
 static void settle_batch(struct gw_ingest_thread *thread, struct gw_session_batch *batch)
 {
     struct gw_connection *connection = gw_connection_find(thread, batch->connection);
@@ -267,6 +278,20 @@ static void start_draining(struct gw_ingest_thread *thread)
             gw_connection_drain(thread->slots[i].connection);
 }
 
+static void take_settings(struct gw_ingest_thread *thread, struct gw_settings *settings)
+{
+    struct gw_settings *old = thread->settings;
+    struct gw_error error;
+    thread->settings = settings;
+    thread->tls_view.credentials = settings->credentials;
+    if (gw_tls_renew(thread->tls, &thread->tls_view, &error) != GW_OK)
+        gw_log(GW_LOG_ERROR, "ingest.tls", error.text);
+    for (size_t i = 0; i < thread->slot_count; i++)
+        if (thread->slots[i].connection)
+            gw_connection_settings(thread->slots[i].connection);
+    gw_settings_release(old);
+}
+
 static void on_wake(uv_async_t *handle)
 {
     struct gw_ingest_thread *thread = handle->data;
@@ -276,12 +301,16 @@ static void on_wake(uv_async_t *handle)
     size_t replaced_count = thread->replaced_count;
     bool drain = thread->drain_wanted;
     size_t evict = thread->evict_wanted;
+    struct gw_settings *settings = thread->next_settings;
+    thread->next_settings = NULL;
     thread->evict_wanted = 0;
     thread->outcome_head = thread->outcome_tail = NULL;
     thread->replaced = NULL;
     thread->replaced_count = thread->replaced_capacity = 0;
     pthread_mutex_unlock(&thread->inbox_lock);
 
+    if (settings)
+        take_settings(thread, settings);
     replace_all(thread, replaced, replaced_count);
     free(replaced);
     if (outcomes)
@@ -363,6 +392,9 @@ int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_er
     const struct gw_config *config = ingest->deps.config;
     thread->ingest = ingest;
     thread->index = index;
+    thread->settings = gw_settings_hold(ingest->settings);
+    thread->tls_view = (struct gw_tls_view){
+        .credentials = thread->settings->credentials, .tickets = ingest->tickets, .now_ms = gw_clock_mono_ms};
     thread->slot_limit = ingest->open_limit; /* the kernel may give one thread all */
     thread->slots = calloc(thread->slot_limit, sizeof *thread->slots);
     if (!thread->slots)
@@ -430,6 +462,8 @@ void gw_ingest_thread_free(struct gw_ingest_thread *thread)
     free_batches(thread->outcome_head);
     SSL_CTX_free(thread->client_tls);
     gw_pseudonym_cache_free(thread->pseudonyms);
+    gw_settings_release(thread->settings);
+    gw_settings_release(thread->next_settings);
     free(thread->replaced);
     free(thread->slots);
 }

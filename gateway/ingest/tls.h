@@ -1,6 +1,7 @@
 /*
- * TLS of the device port, on OpenSSL: 1.2 and newer, no renegotiation, no tickets (each connection proves who it is),
- * client certificates asked for when device CAs are configured, and refused when they do not verify.
+ * TLS of the device port, on OpenSSL: 1.2 and newer, no renegotiation, no early data; client certificates asked for when
+ * device CAs are configured, and refused when they do not verify. Sessions are resumed by tickets (tickets.h); what was
+ * withdrawn since a ticket was given (the authority, the device) makes it worthless.
  */
 #ifndef GW_INGEST_TLS_H
 #define GW_INGEST_TLS_H
@@ -8,7 +9,8 @@
 #include <openssl/types.h>
 
 #include "base/error.h"
-#include "config/config.h"
+#include "ingest/credentials.h"
+#include "ingest/tickets.h"
 #include "wire/message.h"
 
 /* What a device certificate's SAN must carry as URI, with the device id behind it. */
@@ -16,11 +18,30 @@
 
 enum gw_tls_identity { GW_TLS_NO_CERTIFICATE, GW_TLS_DEVICE, GW_TLS_NOT_A_DEVICE };
 
-/* Tries out everything that the files are needed for. GW_EINVALID with a text that names the file. */
-GW_MUST_CHECK int gw_tls_check(const struct gw_config *config, struct gw_error *error);
-/* Sets the context that libwebsockets made; it has loaded certificate and key already. */
-GW_MUST_CHECK int gw_tls_configure(SSL_CTX *context, const struct gw_config *config, struct gw_error *error);
-/* The verified peer certificate's device. The CN is never used. */
-enum gw_tls_identity gw_tls_peer_device(SSL *ssl, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1]);
+/* What one thread's TLS context works with; outlives the context. */
+struct gw_tls_view {
+    const struct gw_credentials *credentials; /* the thread's own; gw_tls_renew after it changes */
+    struct gw_tickets *tickets;               /* of all threads; NULL: sessions are not resumed */
+    uint64_t (*now_ms)(void);
+};
+
+/* An address as IPv6, IPv4 mapped (RFC 4291 §2.5.5.2): what is told of a peer in logs, and counted. */
+struct gw_tls_peer {
+    uint8_t address[16];
+};
+
+/* Sets up the context that libwebsockets made. From the context's thread. */
+GW_MUST_CHECK int gw_tls_configure(SSL_CTX *context, const struct gw_tls_view *view, struct gw_error *error);
+/* Certificate, key and authorities of the view's credentials, for handshakes that begin from now on. */
+GW_MUST_CHECK int gw_tls_renew(SSL_CTX *context, const struct gw_tls_view *view, struct gw_error *error);
+/* Names the peer for log lines of its handshake. Not copied. */
+void gw_tls_name_peer(SSL *ssl, const struct gw_tls_peer *peer);
+
+/*
+ * The verified peer certificate's device, and the authority that it hangs from (gw_credentials_anchor). The CN is never
+ * used.
+ */
+enum gw_tls_identity gw_tls_peer_device(SSL *ssl, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1],
+                                        uint64_t *out_anchor);
 
 #endif

@@ -37,12 +37,12 @@ static int check_token(const struct gw_config *config, const struct gw_jwks *key
     if (!keys)
         return refuse(out_reason, 401, "this gateway takes no tokens");
     return gw_jwt_verify(keys, authorization.ptr + scheme, authorization.len - scheme, config->auth.audience,
-                         now_s, out->device, out_reason) == GW_OK
+                         now_s, out->device, &out->token_key, out_reason) == GW_OK
                ? 0
                : 401;
 }
 
-int gw_upgrade_decide(const struct gw_config *config, const struct gw_jwks *keys,
+int gw_upgrade_decide(const struct gw_config *config, const struct gw_credentials *credentials,
                       const struct gw_handshake_request *request, enum gw_tls_identity certificate,
                       const char *certificate_device, uint64_t now_s, struct gw_upgrade *out,
                       const char **out_reason)
@@ -56,14 +56,18 @@ int gw_upgrade_decide(const struct gw_config *config, const struct gw_jwks *keys
         return refuse(out_reason, 400, "offer the subprotocol tributary.v1.cbor or tributary.v1.json");
     out->text = !request->offers_cbor;
     out->subprotocol = out->text ? TRIB_WIRE_SUBPROTOCOL_JSON : TRIB_WIRE_SUBPROTOCOL_CBOR;
+    int status = 0;
     switch (certificate) {
     case GW_TLS_DEVICE:
         snprintf(out->device, sizeof out->device, "%s", certificate_device);
-        return 0;
+        break;
     case GW_TLS_NOT_A_DEVICE:
         return refuse(out_reason, 401, "the client certificate names no device");
     case GW_TLS_NO_CERTIFICATE:
+        status = check_token(config, credentials->keys, request->authorization, now_s, out, out_reason);
         break;
     }
-    return check_token(config, keys, request->authorization, now_s, out, out_reason);
+    if (status == 0 && gw_deny_has(credentials->deny, out->device))
+        return refuse(out_reason, 403, "this device is on the deny list");
+    return status;
 }

@@ -10,6 +10,7 @@
 
 #include "main/gateway.h"
 #include "main/options.h"
+#include "main/reload.h"
 #include "observe/log.h"
 
 enum exit_code { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
@@ -49,15 +50,14 @@ static void block_signals(sigset_t *out)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void wait_for_stop(const sigset_t *signals)
+static void wait_for_stop(struct gw_gateway *gateway, const char *path, const sigset_t *signals)
 {
     for (;;) {
         int number = sigwaitinfo(signals, NULL);
-        if (number == SIGHUP)
-            gw_log(GW_LOG_INFO, "main.reload",
-                   "SIGHUP is reserved for a reload; this version restarts to change its "
-                   "configuration");
-        else if (number > 0) {
+        struct gw_error error = {0};
+        if (number == SIGHUP) {
+            (void)(gw_gateway_reload(gateway, path, &error) == GW_OK); /* the log has it */
+        } else if (number > 0) {
             gw_log(GW_LOG_INFO, "main.stopping", "devices are sent away; what they sent is stored and acked",
                    GW_INT("signal", number));
             return;
@@ -65,7 +65,7 @@ static void wait_for_stop(const sigset_t *signals)
     }
 }
 
-static int run(const struct gw_config *config)
+static int run(const struct gw_config *config, const char *path)
 {
     static struct gw_gateway gateway;
     sigset_t signals;
@@ -73,7 +73,7 @@ static int run(const struct gw_config *config)
     block_signals(&signals);
     if (gw_gateway_start(&gateway, config, &error) != GW_OK)
         return complain(&error, EXIT_FAILED);
-    wait_for_stop(&signals);
+    wait_for_stop(&gateway, path, &signals);
     gw_gateway_stop(&gateway);
     gw_log(GW_LOG_INFO, "main.stopped", "the gateway is down");
     return EXIT_STOPPED;
@@ -104,7 +104,7 @@ static int load_and_run(const char *path)
     enum gw_log_level level;
     if (gw_log_level_from_name(config.observe.log_level, &level) == GW_OK)
         gw_log_set_level(level);
-    int code = run(&config);
+    int code = run(&config, path);
     gw_config_free(&config);
     return code;
 }

@@ -38,6 +38,9 @@ void gw_options_help(FILE *out)
           "  --version       print the version and exit\n"
           "\n"
           "signals: SIGTERM, SIGINT  stop: devices are sent away, what they sent is stored and acked\n"
+          "         SIGHUP           reload the configuration, certificates, keys and deny list; refused "
+          "whole\n"
+          "                          if anything in them is wrong (the log says what)\n"
           "\n"
           "exit: 0 stopped as asked; 1 could not start or go on; 2 the configuration or command line is "
           "wrong\n",

@@ -221,6 +221,14 @@ static void send_config(struct gw_session *session)
         gw_session_send(session, buffer, len);
 }
 
+void gw_session_reload(struct gw_session *session, const struct gw_session_rules *rules)
+{
+    uint64_t told = session->rules->devices.version;
+    session->rules = rules;
+    if (session->state == GW_SESSION_OPEN && rules->devices.version != told)
+        send_config(session);
+}
+
 static void welcome(struct gw_session *session)
 {
     const struct gw_session_rules *rules = session->rules;

@@ -123,6 +123,11 @@ uint32_t gw_session_message_limit(const struct gw_session *session);
 
 /* A whole message came. After the session closed it is ignored. */
 void gw_session_receive(struct gw_session *session, const uint8_t *message, size_t len, uint64_t now_ms);
+/*
+ * Other rules from now on; those before are used no more. An open device is told a configuration that it does not have.
+ * Limits and identity of the gateway must be the same.
+ */
+void gw_session_reload(struct gw_session *session, const struct gw_session_rules *rules);
 /* Any sign of life: a frame, a pong. */
 void gw_session_heard(struct gw_session *session, uint64_t now_ms);
 /* Time passes: HELLO in time, pings, silence, settling. Call at least every quarter of a second. */

@@ -54,13 +54,17 @@ class Connection:
     """Websocket over TLS; nothing of Tributary yet."""
 
     def __init__(self, gateway, certificate=None, token=None, subprotocol="tributary.v1.cbor", path="/v1", origin=None,
-                 headers=(), timeout=15):
-        context = ssl.create_default_context(cafile=str(gateway.pki.folder / "ca.crt"))
-        if certificate:
+                 headers=(), timeout=15, context=None, session=None, before=b"", source=None):
+        """context, session: to resume. before: bytes ahead of TLS. source: the address to come from."""
+        ready = context is not None
+        context = context or ssl.create_default_context(cafile=str(gateway.pki.folder / "ca.crt"))
+        if certificate and not ready:
             context.load_cert_chain(*map(str, certificate))
-        plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=timeout)
+        plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=timeout,
+                                         source_address=(source, 0) if source else None)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        plain.sendall(before)
+        self.socket = context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
         self.buffer = b""
         request = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade",
                    "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}"]

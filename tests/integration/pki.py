@@ -41,10 +41,11 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, common_name, names, purpose, expired=False):
+    def issue(self, common_name, names, purpose, expired=False, seconds=None):
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.utcnow()
         end = now - datetime.timedelta(hours=1) if expired else now + datetime.timedelta(days=10)
+        end = now + datetime.timedelta(seconds=seconds) if seconds else end
         certificate = (
             x509.CertificateBuilder().subject_name(_name(common_name)).issuer_name(self.name)
             .public_key(key.public_key()).serial_number(x509.random_serial_number())
@@ -91,13 +92,13 @@ class Pki:
         return self.es256.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
-    def device(self, device, expired=False, foreign=False, names=None, server_purpose=False):
+    def device(self, device, expired=False, foreign=False, names=None, server_purpose=False, seconds=None):
         """Certificate and key files of a device. names: instead of its URI."""
         authority = self.foreign_ca if foreign else self.device_ca
         names = [x509.UniformResourceIdentifier(DEVICE_URI + device)] if names is None else names
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if server_purpose else ExtendedKeyUsageOID.CLIENT_AUTH
         file = f"device-{device}-{int(expired)}{int(foreign)}{int(server_purpose)}-{len(names)}"
-        return self._store(file.replace(":", "_"), authority.issue(device, names, purpose, expired))
+        return self._store(file.replace(":", "_"), authority.issue(device, names, purpose, expired, seconds))
 
     def token(self, device, key=None, algorithm="ES256", kid="k-es", **claims):
         """A token; a claim given as None is left out."""

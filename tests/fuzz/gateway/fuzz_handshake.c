@@ -18,8 +18,8 @@ static void check_inside(struct gw_handshake_text text, const uint8_t *data, siz
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct gw_jwks *keys;
-    if (!keys && gw_jwks_parse(JWKS, strlen(JWKS), &keys, NULL) != 0)
+    static struct gw_credentials credentials;
+    if (!credentials.keys && gw_jwks_parse(JWKS, strlen(JWKS), &credentials.keys, NULL) != 0)
         abort();
     size_t len = gw_handshake_head_len(data, size);
     if (len == 0 || len > GW_HANDSHAKE_HEAD_MAX)
@@ -39,8 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_inside(request.origin, head, len);
         check_inside(request.authorization, head, len);
         /* Nobody here has the private key: no token can be good. */
-        status = gw_upgrade_decide(&config, keys, &request, GW_TLS_NO_CERTIFICATE, NULL, 1764000000, &upgrade,
-                                   &reason);
+        status = gw_upgrade_decide(&config, &credentials, &request, GW_TLS_NO_CERTIFICATE, NULL, 1764000000,
+                                   &upgrade, &reason);
         if (status == 0)
             abort();
     }

@@ -335,9 +335,42 @@ static void test_nearest(void **state)
     assert_int_equal(gw_nearest_distance("same", "same"), 0);
 }
 
+static void test_a_reload_may_change_some_keys_and_no_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        const char *refused; /* NULL: taken */
+    } cases[] = {
+        {"", NULL},
+        {"devices:\n  linger: 3s\n", NULL},
+        {"drain:\n  retry_after: 9s\n  alternates: [a.example:1, b.example:2]\n", NULL},
+        {"observe:\n  log_level: debug\n", NULL},
+        {"observe:\n  http_port: 1\n", "observe.http_port"},
+        {"limits:\n  credit_events: 7\n", "limits.credit_events"},
+        {"lake:\n  enabled: false\n", "lake.enabled"},
+        {"privacy:\n  seal_key_id: s2\n", "privacy.seal_key_id"},
+    };
+    struct gw_config running, wanted;
+    assert_int_equal(parse(GOOD, &running), GW_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        struct gw_error error = {0};
+        snprintf(text, sizeof text, "%s%s", GOOD, cases[i].more);
+        assert_int_equal(parse(text, &wanted), GW_OK);
+        int result = gw_config_check_reload(&running, &wanted, &error);
+        assert_int_equal(result, cases[i].refused ? GW_EINVALID : GW_OK);
+        if (cases[i].refused)
+            assert_memory_equal(error.text, cases[i].refused, strlen(cases[i].refused));
+        gw_config_free(&wanted);
+    }
+    gw_config_free(&running);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_reload_may_change_some_keys_and_no_others),
         cmocka_unit_test(test_a_minimal_file_has_every_default),
         cmocka_unit_test(test_values_of_each_type_are_read),
         cmocka_unit_test(test_each_mistake_has_its_message),

@@ -136,6 +136,8 @@ static void test_answers_are_http(void **state)
 
 /* --- who may --- */
 
+static struct gw_deny *denied;
+
 static int decide(const char *extra, enum gw_tls_identity identity, struct gw_upgrade *out)
 {
     char head[1024];
@@ -146,7 +148,8 @@ static int decide(const char *extra, enum gw_tls_identity identity, struct gw_up
         .listen = {.path = "/v1", .origins = {"https://player.example"}, .origin_count = 1},
         .auth = {.audience = "a"}};
     const char *reason = NULL;
-    return gw_upgrade_decide(&config, NULL, &request, identity, "dev-1", 1000, out, &reason);
+    struct gw_credentials credentials = {.deny = denied};
+    return gw_upgrade_decide(&config, &credentials, &request, identity, "dev-1", 1000, out, &reason);
 }
 
 static void test_who_may_have_a_websocket(void **state)
@@ -170,6 +173,18 @@ static void test_who_may_have_a_websocket(void **state)
     assert_int_equal(decide(CBOR "Origin: null\r\n", GW_TLS_DEVICE, &upgrade), 403);
 }
 
+static void test_the_deny_list_comes_before_any_credentials(void **state)
+{
+    (void)state;
+    struct gw_upgrade upgrade;
+    assert_int_equal(gw_deny_parse("dev-0\ndev-1\n", 12, &denied, NULL), GW_OK);
+    assert_int_equal(decide(CBOR, GW_TLS_DEVICE, &upgrade), 403);
+    assert_int_equal(decide(CBOR, GW_TLS_NO_CERTIFICATE, &upgrade), 401); /* who it is comes first */
+    gw_deny_free(denied);
+    denied = NULL;
+    assert_int_equal(decide(CBOR, GW_TLS_DEVICE, &upgrade), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_random_heads_never_overrun),
         cmocka_unit_test(test_answers_are_http),
         cmocka_unit_test(test_who_may_have_a_websocket),
+        cmocka_unit_test(test_the_deny_list_comes_before_any_credentials),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,16 +33,18 @@ static void test_good_tokens_are_taken_and_bad_ones_refused_with_their_reason(vo
         const struct vector *v = &VECTORS[i];
         char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1] = "untouched";
         const char *reason = "";
+        uint64_t key = 0;
         size_t len = strlen(v->token);
         char *exact = malloc(len ? len : 1); /* not terminated, so that a sanitizer sees an overrun */
         memcpy(exact, v->token, len);
-        int result = gw_jwt_verify(keys, exact, len, VECTOR_AUDIENCE, VECTOR_NOW, device, &reason);
+        int result = gw_jwt_verify(keys, exact, len, VECTOR_AUDIENCE, VECTOR_NOW, device, &key, &reason);
         free(exact);
         bool as_expected = v->reason ? result == GW_EAUTH && strstr(reason, v->reason) : result == 0;
         if (!as_expected)
             print_error("%s: %d, %s\n", v->what, result, reason);
         assert_true(as_expected);
         assert_string_equal(device, v->reason ? "untouched" : "dev-1");
+        assert_int_equal(gw_jwks_has(keys, key), !v->reason);
     }
     gw_jwks_free(keys);
 }
@@ -58,10 +60,12 @@ static void test_a_changed_character_anywhere_breaks_a_token(void **state)
         for (size_t i = 0; i < len; i++) {
             char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
             const char *reason;
+            uint64_t key;
             char kept = token[i];
             token[i] = kept == 'A' ? 'B' : 'A';
-            assert_int_equal(gw_jwt_verify(keys, token, len, VECTOR_AUDIENCE, VECTOR_NOW, device, &reason),
-                             GW_EAUTH);
+            assert_int_equal(
+                gw_jwt_verify(keys, token, len, VECTOR_AUDIENCE, VECTOR_NOW, device, &key, &reason),
+                GW_EAUTH);
             token[i] = kept;
         }
     }

@@ -1,0 +1,13 @@
+/* Reload: the configuration and the files that it names, read again by a running gateway. */
+#ifndef GW_MAIN_RELOAD_H
+#define GW_MAIN_RELOAD_H
+
+#include "main/gateway.h"
+
+/*
+ * Reads the file anew, checks all of it and all files it names, then swaps, or changes nothing. Says in the log what
+ * became of it. GW_EINVALID, GW_EIO, GW_ENOTFOUND, GW_ENOMEM: the text says why nothing changed.
+ */
+GW_MUST_CHECK int gw_gateway_reload(struct gw_gateway *gateway, const char *path, struct gw_error *error);
+
+#endif

@@ -1,0 +1,295 @@
+"""SIGHUP: everything is checked, then everything is swapped, and whom the new credentials do not let in is cut."""
+
+import ipaddress
+import json
+import signal
+import ssl
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+import device as d
+from device import Device, Refused
+from gateway import Gateway
+from pki import Pki
+
+IN_TIME = 5
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A gateway on files of its own, which a test may change."""
+    for name in ("pki", "gateway"):
+        (tmp_path / name).mkdir()
+    gateway = Gateway(tmp_path / "gateway", Pki(tmp_path / "pki"),
+                      {"listen": {"threads": 4}, "auth": {"deny": str(tmp_path / "pki" / "deny.txt")}})
+    gateway.deny = tmp_path / "pki" / "deny.txt"
+    gateway.deny.write_text("# nobody yet\n")
+    yield gateway
+    try:
+        gateway.check()
+    finally:
+        gateway.kill()
+
+
+def outcomes(gateway):
+    return [len(gateway.log_lines(event)) for event in ("main.reloaded", "main.reload_refused")]
+
+
+def reload(gateway):
+    """Returns the reason of a refusal, or None."""
+    gateway.write_config()
+    before, deadline = outcomes(gateway), time.monotonic() + 10
+    gateway.process.send_signal(signal.SIGHUP)
+    while outcomes(gateway) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    if outcomes(gateway)[0] > before[0]:
+        return None
+    return gateway.log_lines("main.reload_refused")[-1]["message"]
+
+
+def refused(device):
+    with pytest.raises(Refused) as how:
+        device.connect()
+    return how.value.status
+
+
+def test_a_denied_device_is_cut_in_time_and_stays_out(own):
+    own.start()
+    certified = Device(own, "dev-cert").online().work()
+    holder = Device(own, "dev-token", token=own.pki.token("dev-token")).online().work()
+    others = [Device(own, f"dev-{i}").online() for i in range(8)]
+    own.deny.write_text("dev-cert # sold\n\n  dev-token\r\ndev-never-seen\n")
+    began = time.monotonic()
+    assert reload(own) is None
+    certified.expect_bye(d.BYE_BLOCKED)
+    holder.expect_bye(d.BYE_BLOCKED)
+    assert time.monotonic() - began < IN_TIME
+    assert refused(Device(own, "dev-cert")) == 403
+    assert refused(Device(own, "dev-token", token=own.pki.token("dev-token"))) == 403
+    for device in others:
+        device.work()
+    assert own.metric("tributary_revoked_total") == 2
+    own.deny.write_text("")
+    assert reload(own) is None
+    Device(own, "dev-cert").online().work()
+
+
+def test_a_withdrawn_authority_cuts_its_devices_and_no_others(own):
+    own.start()
+    old = [Device(own, f"dev-{i}").online().work() for i in range(8)]
+    holder = Device(own, "dev-token", token=own.pki.token("dev-token")).online().work()
+    both = own.pki.folder / "device-ca.crt"
+    both.write_bytes(own.pki.device_ca.pem() + own.pki.foreign_ca.pem())
+    assert reload(own) is None
+    new = Device(own, "dev-new", certificate=own.pki.device("dev-new", foreign=True)).online().work()
+    for device in old:
+        device.work()
+    both.write_bytes(own.pki.foreign_ca.pem())
+    began = time.monotonic()
+    assert reload(own) is None
+    for device in old:
+        device.expect_bye(d.BYE_AUTH)
+    assert time.monotonic() - began < IN_TIME
+    new.work()
+    holder.work()
+    with pytest.raises((ssl.SSLError, d.Gone, ConnectionError)):
+        Device(own, "dev-0").connect()
+
+
+def test_an_authority_that_is_issued_anew_with_its_key_is_the_same(own):
+    own.start()
+    device = Device(own, "dev-1").online().work()
+    again = own.pki.device_ca
+    again.certificate = (
+        x509.CertificateBuilder().subject_name(again.name).issuer_name(again.name)
+        .public_key(again.key.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(again.certificate.not_valid_before).not_valid_after(again.certificate.not_valid_after)
+        .add_extension(x509.BasicConstraints(True, 0), True)
+        .sign(again.key, again.certificate.signature_hash_algorithm))
+    (own.pki.folder / "device-ca.crt").write_bytes(again.pem())
+    assert reload(own) is None
+    device.work()
+    Device(own, "dev-2").online().work()
+
+
+def test_a_withdrawn_token_key_cuts_its_tokens_and_no_others(own):
+    own.start()
+    es256 = Device(own, "dev-es", token=own.pki.token("dev-es")).online().work()
+    eddsa = Device(own, "dev-ed", token=own.pki.token("dev-ed", own.pki.ed25519, "EdDSA", "k-ed")).online().work()
+    certified = Device(own, "dev-cert").online().work()
+    keys = own.pki.folder / "jwks.json"
+    keys.write_text(json.dumps({"keys": [key for key in json.loads(keys.read_text())["keys"] if key["kid"] == "k-ed"]}))
+    began = time.monotonic()
+    assert reload(own) is None
+    es256.expect_bye(d.BYE_AUTH)
+    assert time.monotonic() - began < IN_TIME
+    eddsa.work()
+    certified.work()
+    assert refused(Device(own, "dev-es", token=own.pki.token("dev-es"))) == 401
+
+
+def test_a_certificate_is_renewed_without_dropping_a_connection(own):
+    own.start()
+    devices = [Device(own, f"dev-{i}").online().work() for i in range(12)]
+
+    def served():
+        device = Device(own, "dev-look").connect()
+        der = device.connection.socket.getpeercert(binary_form=True)
+        device.connection.close()
+        return x509.load_der_x509_certificate(der).serial_number
+
+    def on_disk():
+        return x509.load_pem_x509_certificate((own.pki.folder / "server.crt").read_bytes()).serial_number
+
+    assert served() == on_disk()
+    own.pki._store("server", own.pki.server_ca.issue("localhost", [
+        x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))],
+        ExtendedKeyUsageOID.SERVER_AUTH))
+    assert served() != on_disk()
+    assert reload(own) is None
+    assert {served() for _ in range(16)} == {on_disk()}  # on whichever thread
+    for device in devices:
+        device.work()
+    assert own.metric("tributary_byes_total") == 0
+
+
+def test_a_reload_with_anything_wrong_changes_nothing(own):
+    own.start()
+    device = Device(own, "dev-1").online().work()
+    certificate, key = own.pki.folder / "server.crt", own.pki.folder / "server.key"
+    good = certificate.read_bytes(), key.read_bytes(), (own.pki.folder / "jwks.json").read_bytes()
+    own.deny.write_text("dev-1\n")  # what must not take effect as long as something else is wrong
+
+    key.write_bytes(own.pki.server_ca.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    assert "listen.key" in reload(own)
+    key.write_bytes(good[1])
+    certificate.write_bytes(b"nonsense")
+    assert "listen.certificate" in reload(own)
+    certificate.write_bytes(good[0])
+    (own.pki.folder / "jwks.json").write_text("{}")
+    assert "key set" in reload(own)
+    (own.pki.folder / "jwks.json").write_bytes(good[2])
+    own.deny.write_text("dev-1\nnot a device\n")
+    assert "line 2" in reload(own)
+    own.deny.write_text("dev-1\n")
+    own.settings["limits"] = {"connections": 7}
+    assert "limits.connections cannot change without a restart" in reload(own)
+    own.settings["limits"] = {"connexions": 7}
+    assert "connexions" in reload(own)
+    del own.settings["limits"]
+    device.work()
+    Device(own, "dev-2").online().work()
+    assert own.metric("tributary_reloads_refused_total") == 6 and own.metric("tributary_revoked_total") == 0
+
+    assert reload(own) is None
+    device.expect_bye(d.BYE_BLOCKED)
+
+
+def test_what_devices_are_told_changes_while_they_are_connected(own):
+    own.start()
+    device = Device(own, "dev-1").online().work()
+    own.settings["devices"] = {"sending": False}
+    assert reload(own) is None
+    body = device.expect(d.CONFIG)
+    version, told = body[1], body[2]
+    assert version != 0 and told[7] == 0
+    later = Device(own, "dev-2").connect()
+    later.hello()
+    assert later.expect(d.WELCOME)
+    assert later.expect(d.CONFIG)[1] == version
+
+
+def test_reloads_without_end_under_load_harm_nobody(own):
+    own.start()
+    devices = [Device(own, f"dev-{i}").online() for i in range(8)]
+    for round_ in range(30):
+        own.deny.write_text(f"gone-{round_}\n")
+        own.process.send_signal(signal.SIGHUP)
+        for device in devices:
+            device.work(2)
+    assert own.metric("tributary_reloads_refused_total") == 0 and own.metric("tributary_byes_total") == 0
+
+
+# --- resumption of TLS sessions ---
+
+
+class Resuming(Device):
+    """Keeps its TLS context and session over connections."""
+
+    def __init__(self, gateway, name, version=None, **more):
+        super().__init__(gateway, name, **more)
+        self.context = ssl.create_default_context(cafile=str(gateway.pki.folder / "ca.crt"))
+        if "certificate" in self.connect_arguments:
+            self.context.load_cert_chain(*map(str, self.connect_arguments["certificate"]))
+        if version:
+            self.context.maximum_version = version
+        self.session = None
+
+    def connect(self):
+        self.connection = d.Connection(self.gateway, context=self.context, session=self.session,
+                                       **self.connect_arguments)
+        self.resumed = self.connection.socket.session_reused
+        self.session = self.connection.socket.session
+        return self
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("credentials", ["certificate", "token"])
+def test_sessions_resume_on_every_thread(own, version, credentials):
+    own.start()
+    more = {"token": own.pki.token("dev-1")} if credentials == "token" else {}
+    device = Resuming(own, "dev-1", version, **more).online().work()
+    assert not device.resumed
+    device.leave()
+    for _ in range(16):  # over four threads
+        device.online().work().leave()
+        assert device.resumed
+    assert own.metric("tributary_tls_resumed_total") == 16
+
+
+def test_a_resumed_session_is_worth_nothing_once_withdrawn(own):
+    own.start()
+    denied, certified = Resuming(own, "dev-denied").online(), Resuming(own, "dev-cert").online()
+    for device in (denied, certified):
+        device.work().leave()
+        device.online().work()
+        assert device.resumed
+    own.deny.write_text("dev-denied\n")
+    (own.pki.folder / "device-ca.crt").write_bytes(own.pki.device_ca.pem() + own.pki.foreign_ca.pem())
+    assert reload(own) is None
+    denied.expect_bye(d.BYE_BLOCKED)
+    certified.work().leave()
+    assert refused(denied) == 403
+    certified.online().leave()
+    assert certified.resumed
+    (own.pki.folder / "device-ca.crt").write_bytes(own.pki.foreign_ca.pem())
+    assert reload(own) is None
+    with pytest.raises((ssl.SSLError, d.Gone, ConnectionError)):
+        certified.connect()
+
+
+def test_an_expired_certificate_does_not_resume(own, tmp_path):
+    """Its last seconds are enough for a ticket, which then is worth nothing."""
+    own.start()
+    device = Resuming(own, "dev-short", certificate=own.pki.device("dev-short", seconds=4)).online()
+    device.work().leave()
+    device.online().work().leave()
+    assert device.resumed
+    time.sleep(4.5)
+    with pytest.raises((ssl.SSLError, d.Gone, ConnectionError)):
+        device.connect()
+
+
+def test_without_tickets_nothing_is_resumed(own):
+    own.settings["listen"]["ticket_lifetime"] = "0s"
+    own.start()
+    device = Resuming(own, "dev-1").online().work()
+    device.leave()
+    device.online().work().leave()
+    assert not device.resumed
