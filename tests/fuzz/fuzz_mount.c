@@ -111,6 +111,27 @@ static bool is_in_order(const struct trib_ring *r)
     return true;
 }
 
+/* Three sectors, each later than the next one, round and round: their numbers, which wrap, are 2^30 and more apart, so no
+ * sector is the newest. A ring's own numbers are apart by its sectors at most; only forged headers say otherwise. */
+static bool has_no_newest(const struct trib_ring *r)
+{
+    struct medium *m = r->storage->context;
+    struct trib_ring_header h;
+    uint32_t seq[8], count = 0;
+    uint64_t reads = m->reads;
+    for (uint32_t i = 0; i < r->storage->sector_count; i++)
+        if (trib_format_header_read(r->storage, i, &h) == 0)
+            seq[count++] = h.sector_seq;
+    m->reads = reads; /* they are not the ring's */
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < count; k++)
+            for (uint32_t n = 0; n < count; n++)
+                if (trib_seq_before(seq[i], seq[k]) && trib_seq_before(seq[k], seq[n]) &&
+                    trib_seq_before(seq[n], seq[i]))
+                    return true;
+    return false;
+}
+
 /* A record whose bytes are another one, with a CRC that is right for both: who takes the outer one misses the inner one.
  * Nobody makes that without the sector's seed, which is random; the mutator does. */
 static bool is_nested(const struct trib_ring *r)
@@ -285,6 +306,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     m.reads = 0;
     if (trib_ring_mount(&ring, &storage, &found) != 0)
         return 0;
+    bool judged = !has_no_newest(&ring);
     check(m.reads <= 400u * (uint64_t)m.bytes);
     uint64_t head = ring.open ? ring.head_pos : 0;
     if (head > UINT64_MAX / 2) /* an image that claims more events than a device can record */
@@ -306,7 +328,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t durable = ring.head_pos;
     struct trib_ring again;
     check(trib_ring_mount(&again, &storage, &found) == 0);
-    if (done > 0)
+    if (done > 0 && judged)
         check(again.open && found.verdict == TRIB_RING_GOOD && again.head_pos == durable);
     if (again.open)
         (void)read_all(&again, again.head_pos);
