@@ -12,8 +12,10 @@
 
 #include "base/error.h"
 #include "journal/journal.h"
+#include "session/admit.h"
 
 struct gw_admin;
+struct gw_schemas;
 
 struct gw_admin_config {
     const char *http_address;
@@ -22,6 +24,15 @@ struct gw_admin_config {
     const char *socket;       /* NULL or "": run_folder/admin.sock */
     const char *const *sinks; /* whose cursors /v1/status shows; stays valid until stop */
     size_t sink_count;
+    struct gw_schemas *schemas; /* NULL: none; stays valid until stop */
+};
+
+/* How what is re-driven gets into the journal: the policy that judges it, and the committer. */
+struct gw_admin_writer {
+    const struct gw_admit_policy *policy;
+    /* As gw_journal_commit, from the admin's thread; waits. */
+    int (*write)(void *context, struct gw_journal_write *const *writes, size_t count, struct gw_error *error);
+    void *context;
 };
 
 /*
@@ -36,5 +47,8 @@ uint16_t gw_admin_http_port(const struct gw_admin *admin);
 /* The journal that /v1/status and /metrics tell about; NULL before it is opened and, importantly, before it
  * is closed: on return no request uses the one before. */
 void gw_admin_set_journal(struct gw_admin *admin, struct gw_journal *journal);
+
+/* The same for the writer: NULL before ingest is stopped. Borrowed. */
+void gw_admin_set_writer(struct gw_admin *admin, const struct gw_admin_writer *writer);
 
 #endif

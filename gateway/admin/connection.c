@@ -17,7 +17,8 @@ void gw_admin_connection_open(struct gw_admin_connection *c, int descriptor, boo
     c->keep_alive = c->refused = false;
     c->deadline_ms = now_ms + GW_ADMIN_REQUEST_MS;
     c->in_len = c->out_len = c->out_at = 0;
-    c->out = NULL;
+    c->out = c->body = NULL;
+    c->has_request = false;
 }
 
 void gw_admin_connection_close(struct gw_admin_connection *c)
@@ -25,7 +26,8 @@ void gw_admin_connection_close(struct gw_admin_connection *c)
     if (c->descriptor >= 0)
         close(c->descriptor);
     free(c->out);
-    c->out = NULL;
+    free(c->body);
+    c->out = c->body = NULL;
     c->descriptor = -1;
 }
 
@@ -42,8 +44,12 @@ static bool queue_answer(struct gw_admin_connection *c, struct gw_admin_answer *
     const char *body = answer->body ? answer->body : empty;
     int status = answer->body ? answer->status : 500;
     char head[HEAD_ROOM];
-    size_t head_len =
-        gw_http_head(status, answer->content_type, answer->body_len, c->keep_alive, head, sizeof head);
+    const struct gw_http_answer_head fields = {.status = status,
+                                               .content_type = answer->content_type,
+                                               .allow = answer->allow,
+                                               .body_len = answer->body_len,
+                                               .keep_alive = c->keep_alive};
+    size_t head_len = gw_http_head(&fields, head, sizeof head);
     size_t body_len = head_only || !answer->body ? 0 : answer->body_len;
     c->out = head_len < sizeof head ? malloc(head_len + body_len) : NULL;
     if (c->out) {
@@ -58,26 +64,70 @@ static bool queue_answer(struct gw_admin_connection *c, struct gw_admin_answer *
     return c->out != NULL;
 }
 
+static void consume(struct gw_admin_connection *c, size_t bytes)
+{
+    c->in_len -= bytes;
+    memmove(c->in, c->in + bytes, c->in_len);
+}
+
+static int refuse(struct gw_admin_connection *c, int status, uint64_t now_ms)
+{
+    struct gw_admin_answer answer;
+    gw_admin_refuse(status, &answer);
+    c->refused = true;
+    c->keep_alive = false;
+    c->in_len = 0;
+    return queue_answer(c, &answer, false, now_ms) ? 1 : -1;
+}
+
+/* 1: the head of a request has been read, and there is room for its body; 0: not yet; else as take_request. */
+static int take_head(struct gw_admin_connection *c)
+{
+    int rc = gw_http_parse(c->in, c->in_len, &c->request);
+    if (rc <= 0)
+        return rc;
+    if (c->request.body_len > 0 && !gw_admin_takes_body(&c->request, c->local))
+        return -413;
+    if (c->request.body_len > 0 && !(c->body = malloc(c->request.body_len + 1)))
+        return -503;
+    consume(c, (size_t)rc);
+    c->has_request = true;
+    c->body_at = 0;
+    return 1;
+}
+
+/* 1: a whole request is there; 0: not yet; below: the negative status to refuse it with. */
+static int take_request(struct gw_admin_connection *c)
+{
+    int rc = c->has_request ? 1 : take_head(c);
+    if (rc <= 0 || c->request.body_len == 0)
+        return rc;
+    size_t missing = c->request.body_len - c->body_at, n = missing < c->in_len ? missing : c->in_len;
+    memcpy(c->body + c->body_at, c->in, n);
+    consume(c, n);
+    c->body_at += n;
+    c->body[c->body_at] = 0;
+    return c->body_at == c->request.body_len;
+}
+
 /* True: an answer is queued. False: more input is needed, or the connection was closed. */
 static bool answer_next(struct gw_admin_connection *c, struct gw_admin_view *view, uint64_t now_ms)
 {
-    struct gw_http_request request;
-    struct gw_admin_answer answer;
-    int rc = gw_http_parse(c->in, c->in_len, &request);
+    int rc = take_request(c);
     if (rc == 0)
         return false;
     if (rc < 0) {
-        gw_admin_refuse(-rc, &answer);
-        c->refused = true;
-        c->keep_alive = false;
-        c->in_len = 0;
+        rc = refuse(c, -rc, now_ms);
     } else {
-        gw_admin_answer(view, &request, c->local, &answer);
-        c->keep_alive = request.keep_alive;
-        c->in_len -= (size_t)rc;
-        memmove(c->in, c->in + rc, c->in_len);
+        struct gw_admin_answer answer = {0};
+        gw_admin_answer(view, &(struct gw_admin_question){&c->request, c->body, c->local}, &answer);
+        c->keep_alive = c->request.keep_alive;
+        rc = queue_answer(c, &answer, c->request.head, now_ms) ? 1 : -1;
     }
-    if (queue_answer(c, &answer, rc > 0 && request.head, now_ms))
+    free(c->body);
+    c->body = NULL;
+    c->has_request = false;
+    if (rc > 0)
         return true;
     gw_admin_connection_close(c);
     return false;
@@ -92,7 +142,7 @@ static void read_some(struct gw_admin_connection *c, uint64_t now_ms)
         gw_admin_connection_close(c);
         return;
     }
-    if (c->in_len == 0 && c->state == GW_ADMIN_READING)
+    if (c->in_len == 0 && !c->has_request && c->state == GW_ADMIN_READING)
         c->deadline_ms = now_ms + GW_ADMIN_REQUEST_MS;
     c->in_len = c->state == GW_ADMIN_READING ? c->in_len + (size_t)n : 0; /* lingering: thrown away */
 }

@@ -23,6 +23,10 @@ struct gw_admin_connection {
     uint64_t deadline_ms;
     char in[GW_HTTP_HEAD_MAX];
     size_t in_len;
+    bool has_request; /* its head was read, and its body is being collected */
+    struct gw_http_request request;
+    char *body; /* malloc; NULL: none */
+    size_t body_at;
     char *out;
     size_t out_len, out_at;
 };

@@ -58,6 +58,28 @@ static int parse_target(struct span target, struct gw_http_request *out)
     return 0;
 }
 
+/* Methods are case-sensitive. */
+static int parse_method(struct span method, struct gw_http_request *out)
+{
+    static const struct {
+        const char *name;
+        enum gw_http_method method;
+        bool head;
+    } methods[] = {{"GET", GW_HTTP_GET, false},
+                   {"HEAD", GW_HTTP_GET, true},
+                   {"POST", GW_HTTP_POST, false},
+                   {"PUT", GW_HTTP_PUT, false},
+                   {"DELETE", GW_HTTP_DELETE, false}};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (method.len != strlen(methods[i].name) || memcmp(method.at, methods[i].name, method.len) != 0)
+            continue;
+        out->method = methods[i].method;
+        out->head = methods[i].head;
+        return 0;
+    }
+    return -405;
+}
+
 /* RFC 9112 §3. */
 static int parse_request_line(struct span line, struct gw_http_request *out)
 {
@@ -75,8 +97,7 @@ static int parse_request_line(struct span line, struct gw_http_request *out)
     int rc = parse_target(target, out);
     if (rc != 0)
         return rc;
-    out->head = method.len == 4 && memcmp(method.at, "HEAD", 4) == 0;
-    return out->head || (method.len == 3 && memcmp(method.at, "GET", 3) == 0) ? 0 : -405;
+    return parse_method(method, out);
 }
 
 static void parse_connection(struct span value, struct gw_http_request *out)
@@ -88,8 +109,43 @@ static void parse_connection(struct span value, struct gw_http_request *out)
     }
 }
 
+/* RFC 9110 §8.6: digits, and one such field. */
+static int parse_length(struct span value, struct gw_http_request *out, unsigned *lengths)
+{
+    if (value.len == 0 || (*lengths)++ > 0)
+        return -400;
+    size_t length = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.at[i] < '0' || value.at[i] > '9')
+            return -400;
+        length = length * 10 + (size_t)(value.at[i] - '0');
+        if (length > GW_HTTP_BODY_MAX)
+            return -413;
+    }
+    if (length > 0 && out->method == GW_HTTP_GET)
+        return -413;
+    out->body_len = length;
+    return 0;
+}
+
+/* What stands once in a request's head. */
+struct seen {
+    unsigned hosts, lengths, credentials;
+};
+
+static int parse_credentials(struct span value, struct gw_http_request *out, struct seen *seen)
+{
+    if (seen->credentials++ > 0)
+        return -400;
+    if (value.len >= GW_HTTP_CREDENTIALS_MAX)
+        return -431;
+    memcpy(out->credentials, value.at, value.len);
+    out->credentials[value.len] = 0;
+    return 0;
+}
+
 /* RFC 9112 §5: no space before the colon, no folded lines. */
-static int parse_field(struct span line, struct gw_http_request *out, unsigned *hosts)
+static int parse_field(struct span line, struct gw_http_request *out, struct seen *seen)
 {
     struct span rest = line, name = cut(&rest, ':');
     if (name.len == 0 || name.len == line.len)
@@ -102,13 +158,17 @@ static int parse_field(struct span line, struct gw_http_request *out, unsigned *
         if ((unsigned char)value.at[i] < ' ' && value.at[i] != '\t')
             return -400;
     if (is(name, "Host"))
-        (*hosts)++;
+        seen->hosts++;
     else if (is(name, "Connection"))
         parse_connection(value, out);
     else if (is(name, "Transfer-Encoding"))
         return -501;
-    else if (is(name, "Content-Length") && !is(value, "0"))
-        return -413;
+    else if (is(name, "Content-Length"))
+        return parse_length(value, out, &seen->lengths);
+    else if (is(name, "Authorization"))
+        return parse_credentials(value, out, seen);
+    else if (is(name, "Expect"))
+        return -417; /* RFC 9110 §10.1.1: the client then sends it all at once */
     return 0;
 }
 
@@ -133,18 +193,20 @@ int gw_http_parse(const char *bytes, size_t len, struct gw_http_request *out)
     int rc = parse_request_line(line, out);
     if (rc != 0)
         return rc;
-    unsigned hosts = 0,
-             least_hosts = out->keep_alive; /* RFC 9112 §3.2: one Host, which HTTP/1.0 may leave out */
+    struct seen seen = {0};
+    unsigned least_hosts = out->keep_alive; /* RFC 9112 §3.2: one Host, which HTTP/1.0 may leave out */
+    out->body_len = 0;
+    out->credentials[0] = 0;
     for (;;) {
         if (!take_line(&rest, &line))
             return incomplete;
         if (line.len == 0)
             break;
-        rc = parse_field(line, out, &hosts);
+        rc = parse_field(line, out, &seen);
         if (rc != 0)
             return rc;
     }
-    if (hosts > 1 || hosts < least_hosts)
+    if (seen.hosts > 1 || seen.hosts < least_hosts)
         return -400;
     return (int)(rest.at - bytes);
 }
@@ -165,6 +227,37 @@ bool gw_http_query(const struct gw_http_request *request, const char *name, char
     return false;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool gw_http_decode(const char *text, size_t len, char *out, size_t capacity)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '%') {
+            int high = len - i > 2 ? hex_digit(text[i + 1]) : -1,
+                low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+            if (low < 0)
+                return false;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (c == 0 || n + 1 >= capacity)
+            return false;
+        out[n++] = c;
+    }
+    if (capacity == 0)
+        return false;
+    out[n] = 0;
+    return true;
+}
+
 static const char *reason(int status)
 {
     switch (status) {
@@ -172,6 +265,16 @@ static const char *reason(int status)
         return "OK";
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 409:
+        return "Conflict";
+    case 417:
+        return "Expectation Failed";
+    case 422:
+        return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
     case 404:
         return "Not Found";
     case 405:
@@ -191,9 +294,13 @@ static const char *reason(int status)
     }
 }
 
-size_t gw_http_head(int status, const char *content_type, size_t body_len, bool keep_alive, char *buffer,
-                    size_t capacity)
+size_t gw_http_head(const struct gw_http_answer_head *head, char *buffer, size_t capacity)
 {
+    char extra[96] = "";
+    if (head->status == 405)
+        snprintf(extra, sizeof extra, "Allow: %s\r\n", head->allow ? head->allow : "GET, HEAD");
+    else if (head->status == 401)
+        snprintf(extra, sizeof extra, "WWW-Authenticate: Bearer\r\n");
     int n = snprintf(buffer, capacity,
                      "HTTP/1.1 %d %s\r\n"
                      "Content-Type: %s\r\n"
@@ -201,7 +308,7 @@ size_t gw_http_head(int status, const char *content_type, size_t body_len, bool 
                      "Cache-Control: no-store\r\n"
                      "X-Content-Type-Options: nosniff\r\n"
                      "%sConnection: %s\r\n\r\n",
-                     status, reason(status), content_type, body_len,
-                     status == 405 ? "Allow: GET, HEAD\r\n" : "", keep_alive ? "keep-alive" : "close");
+                     head->status, reason(head->status), head->content_type, head->body_len, extra,
+                     head->keep_alive ? "keep-alive" : "close");
     return n > 0 ? (size_t)n : 0;
 }

@@ -246,6 +246,7 @@ int gw_admin_start(const struct gw_admin_config *config, struct gw_admin **out, 
     admin->socket.listener = admin->socket.lock = -1;
     admin->view.sinks = config->sinks;
     admin->view.sink_count = config->sink_count;
+    admin->view.schemas = config->schemas;
     pthread_mutex_init(&admin->view.lock, NULL);
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         admin->connections[i].descriptor = -1;
@@ -288,5 +289,12 @@ void gw_admin_set_journal(struct gw_admin *admin, struct gw_journal *journal)
 {
     pthread_mutex_lock(&admin->view.lock);
     admin->view.journal = journal;
+    pthread_mutex_unlock(&admin->view.lock);
+}
+
+void gw_admin_set_writer(struct gw_admin *admin, const struct gw_admin_writer *writer)
+{
+    pthread_mutex_lock(&admin->view.lock);
+    admin->view.writer = writer;
     pthread_mutex_unlock(&admin->view.lock);
 }

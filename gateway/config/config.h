@@ -91,6 +91,9 @@ struct gw_config {
         const char *log_level;
     } observe;
     struct {
+        const char *undeclared; /* drop, reject or keep */
+    } schemas;
+    struct {
         const char *socket; /* "": data.folder/run/admin.sock */
     } admin;
     void *owned; /* struct gw_arena with every string */

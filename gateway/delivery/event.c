@@ -149,6 +149,7 @@ static int fill(struct gw_event_reader *r, const struct trib_wire_batch_item *it
         .session = context->session,
         .content = context->content,
         .user = context->user,
+        .redriven = (r->head.flags & GW_ENTRY_REDRIVEN) != 0,
         .fields = item->fields,
         .fields_len = item->fields_len,
     };

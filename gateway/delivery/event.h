@@ -4,6 +4,8 @@
 #ifndef GW_DELIVERY_EVENT_H
 #define GW_DELIVERY_EVENT_H
 
+#include <stdbool.h>
+
 #include "journal/entry.h"
 #include "wire/message.h"
 
@@ -22,6 +24,7 @@ struct gw_event {
     unsigned type;                  /* enum trib_event_type */
     uint64_t session;               /* 0: none */
     struct trib_text content, user; /* user: a pseudonym */
+    bool redriven;                  /* from quarantine, after a re-drive */
     const uint8_t *fields;
     size_t fields_len;
 };
@@ -44,7 +47,8 @@ TRIB_MUST_CHECK int gw_event_next(struct gw_event_reader *r, struct gw_event *ou
  * One JSON object without line end: {"id":"<device>/<stream hex>/<seq>","type":...,"device":...,
  * "stream":"<16 hex>","seq":n,"boot":n,"ord":n,"time":"RFC 3339 ms Z","time_quality":...,
  * "time_uncertainty_ms":n or null,"received":...,"session":"<16 hex>","content":...,"user":...,
- * "gateway":...,"<field>":...}. Enumerations as their names (a value without a name: its number as text),
+ * "gateway":...,"redriven":true (if it was in quarantine),"<field>":...}. A custom event's "schema" is the name and
+ * "schema_version" the version that judged it. Enumerations as their names (a value without a name: its number as text),
  * the field `previous` as 16 hex digits like `stream`. session, content and user only where there are any.
  * Returns the length as snprintf does; the buffer is not terminated.
  */

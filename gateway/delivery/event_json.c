@@ -178,6 +178,23 @@ static void put_value(struct text_out *o, struct trib_cbor_reader *r, unsigned d
     }
 }
 
+/* NAME@N: the schema of a custom event, and the version that judged it (see session/custom.h). */
+static void put_schema(struct text_out *o, struct trib_cbor_reader *r)
+{
+    size_t len;
+    const char *text = trib_cbor_get_text(r, &len);
+    const char *at = text ? memchr(text, '@', len) : NULL;
+    put_string(o, text, at ? (size_t)(at - text) : len);
+    const size_t digits = at ? len - (size_t)(at + 1 - text) : 0;
+    bool number = digits > 0;
+    for (size_t i = 1; i <= digits; i++)
+        number = number && at[i] >= '0' && at[i] <= '9';
+    if (!number || at[1] == '0')
+        return;
+    put_member(o, "schema_version");
+    put(o, at + 1, digits);
+}
+
 static void put_field(struct text_out *o, uint64_t id, struct trib_cbor_reader *r)
 {
     if (id >= TRIB_FIELD_COUNT || !trib_fields[id].name || id == TRIB_FIELD_USER) {
@@ -194,6 +211,8 @@ static void put_field(struct text_out *o, uint64_t id, struct trib_cbor_reader *
         else
             put_uint(o, value); /* from a newer SDK */
         PUT_LITERAL(o, "\"");
+    } else if (id == TRIB_FIELD_SCHEMA && trib_cbor_peek(r) == TRIB_CBOR_TEXT) {
+        put_schema(o, r);
     } else if (id == TRIB_FIELD_PREVIOUS && trib_cbor_peek(r) == TRIB_CBOR_UINT) {
         PUT_LITERAL(o, "\"");
         put_hex64(o, trib_cbor_get_uint(r));
@@ -286,6 +305,10 @@ size_t gw_event_json(const struct gw_event *event, const char *gateway_id, char 
     }
     put_member(o, "gateway");
     put_string(o, gateway_id, strlen(gateway_id));
+    if (event->redriven) {
+        put_member(o, "redriven");
+        PUT_LITERAL(o, "true");
+    }
     put_fields(o, event->fields, event->fields_len);
     PUT_LITERAL(o, "}");
     return out.len;

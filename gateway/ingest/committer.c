@@ -12,12 +12,24 @@
 #define COMMIT_BYTES_MAX (8u << 20)
 #define RECLAIM_EVERY_MS 1000
 
+/* Writes that are no batch of a device, and who waits for them. */
+struct job {
+    struct job *next;
+    struct gw_journal_write *const *writes;
+    size_t count;
+    struct gw_error *error;
+    int result;
+    bool done;
+};
+
 struct gw_committer {
     struct gw_committer_config config;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work;
+    pthread_cond_t jobs_done;
     struct gw_session_batch *head, *tail;
+    struct job *jobs;
     bool stop;
     uint64_t reclaim_at_ms, commit_at_ms; /* committer's thread only; no commit before commit_at_ms */
     bool failing;                         /* the newest commit or probe could not be stored; likewise */
@@ -58,7 +70,7 @@ static void wait_until(struct gw_committer *committer, uint64_t at_ms, bool *io_
 static struct gw_session_batch *take(struct gw_committer *committer, bool *out_stop)
 {
     pthread_mutex_lock(&committer->lock);
-    for (bool waiting = true; waiting && !committer->head && !committer->stop;)
+    for (bool waiting = true; waiting && !committer->head && !committer->jobs && !committer->stop;)
         wait_until(committer, committer->reclaim_at_ms, &waiting);
     for (bool waiting = true;
          waiting && committer->head && !committer->stop && now_us() / 1000 < committer->commit_at_ms;)
@@ -137,6 +149,40 @@ static void commit(struct gw_committer *committer, struct gw_session_batch *batc
     committer->config.outcome(committer->config.context, batches);
 }
 
+int gw_committer_write(struct gw_committer *committer, struct gw_journal_write *const *writes, size_t count,
+                       struct gw_error *error)
+{
+    struct job job = {.writes = writes, .count = count, .error = error};
+    pthread_mutex_lock(&committer->lock);
+    job.next = committer->jobs;
+    committer->jobs = &job;
+    pthread_cond_signal(&committer->work);
+    while (!job.done)
+        pthread_cond_wait(&committer->jobs_done, &committer->lock);
+    pthread_mutex_unlock(&committer->lock);
+    return job.result;
+}
+
+static void run_jobs(struct gw_committer *committer)
+{
+    pthread_mutex_lock(&committer->lock);
+    struct job *jobs = committer->jobs;
+    committer->jobs = NULL;
+    pthread_mutex_unlock(&committer->lock);
+    for (struct job *job = jobs, *next; job; job = next) {
+        next = job->next; /* it is gone once it is done */
+        int result = gw_journal_commit(committer->config.journal, job->writes, job->count, job->error);
+        gw_metric_add(result == GW_OK ? GW_METRIC_COMMITS : GW_METRIC_COMMIT_FAILURES, 1);
+        committer->failing = result != GW_OK;
+        committer->config.stored(committer->config.context, result);
+        pthread_mutex_lock(&committer->lock);
+        job->result = result;
+        job->done = true;
+        pthread_cond_broadcast(&committer->jobs_done);
+        pthread_mutex_unlock(&committer->lock);
+    }
+}
+
 static void housekeeping(struct gw_committer *committer)
 {
     uint64_t now_ms = now_us() / 1000;
@@ -172,6 +218,7 @@ static void *run(void *context)
         struct gw_session_batch *batches = take(committer, &stop);
         if (batches)
             commit(committer, batches);
+        run_jobs(committer);
         housekeeping(committer);
     }
     return NULL;
@@ -190,8 +237,10 @@ int gw_committer_start(const struct gw_committer_config *config, struct gw_commi
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&committer->work, &attributes);
     pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&committer->jobs_done, NULL);
     int failed = pthread_create(&committer->thread, NULL, run, committer);
     if (failed) {
+        pthread_cond_destroy(&committer->jobs_done);
         pthread_cond_destroy(&committer->work);
         pthread_mutex_destroy(&committer->lock);
         free(committer);
@@ -208,6 +257,7 @@ void gw_committer_stop(struct gw_committer *committer)
     pthread_cond_signal(&committer->work);
     pthread_mutex_unlock(&committer->lock);
     pthread_join(committer->thread, NULL);
+    pthread_cond_destroy(&committer->jobs_done);
     pthread_cond_destroy(&committer->work);
     pthread_mutex_destroy(&committer->lock);
     free(committer);

@@ -28,6 +28,12 @@ GW_MUST_CHECK int gw_committer_start(const struct gw_committer_config *config, s
                                      struct gw_error *error);
 /* From any thread; keeps the order of one thread's calls. */
 void gw_committer_queue(struct gw_committer *committer, struct gw_session_batch *batch);
+/*
+ * Stores writes that are no batch of a device (re-driven events) and waits for it: as gw_journal_commit. From any thread but
+ * the committer's and those that serve devices; all calls must have returned before gw_committer_stop.
+ */
+GW_MUST_CHECK int gw_committer_write(struct gw_committer *committer, struct gw_journal_write *const *writes,
+                                     size_t count, struct gw_error *error);
 /* Commits what is queued, then ends the thread. Nothing may be queued any more. */
 void gw_committer_stop(struct gw_committer *committer);
 

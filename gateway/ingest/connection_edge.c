@@ -131,6 +131,7 @@ static struct gw_session_batch *edge_batch_take(void *context)
     batch->connection = connection->id;
     batch->thread = thread->index;
     batch->pseudonyms = thread->pseudonyms;
+    batch->schema_scratch = &thread->schema_scratch;
     return batch;
 }
 

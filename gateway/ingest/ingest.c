@@ -268,6 +268,12 @@ int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, s
     return GW_OK;
 }
 
+int gw_ingest_write(struct gw_ingest *ingest, struct gw_journal_write *const *writes, size_t count,
+                    struct gw_error *error)
+{
+    return gw_committer_write(ingest->committer, writes, count, error);
+}
+
 void gw_ingest_stop(struct gw_ingest *ingest)
 {
     for (unsigned i = 0; i < ingest->thread_count; i++)

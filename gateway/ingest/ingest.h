@@ -32,6 +32,9 @@ GW_MUST_CHECK int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_i
 uint16_t gw_ingest_port(const struct gw_ingest *ingest);
 /* False for a moment after a commit failed (disk full, I/O error): devices are sent away with a retry-after. */
 bool gw_ingest_can_store(const struct gw_ingest *ingest);
+/* Stores what is no batch of a device, and waits: see gw_committer_write. Not after gw_ingest_stop has begun. */
+GW_MUST_CHECK int gw_ingest_write(struct gw_ingest *ingest, struct gw_journal_write *const *writes,
+                                  size_t count, struct gw_error *error);
 /*
  * Swaps what may change while devices are connected: certificate and key, device CAs, key set, deny list, origins, what
  * devices are told. Everything is loaded and checked first; config is taken over on success. Whom the new credentials do

@@ -91,7 +91,9 @@ struct gw_ingest_thread {
     struct gw_session_batch *spare;        /* pool */
     size_t spare_bytes;                    /* what their arenas keep */
     struct gw_pseudonym_cache *pseudonyms; /* NULL: none wanted */
-    struct gw_session_time clock;          /* whether the clock is synchronised, as of the last tick */
+    struct gw_schema_scratch schema_scratch;
+    void *schema_memory;
+    struct gw_session_time clock; /* whether the clock is synchronised, as of the last tick */
     struct gw_session_batch *done_head, *done_tail; /* committer's thread only: outcomes of this commit */
 
     pthread_mutex_t inbox_lock; /* guards what is below */

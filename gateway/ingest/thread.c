@@ -18,6 +18,7 @@
 
 #define TICK_MS 100
 #define DRAIN_MS 5000
+#define SCHEMA_SCRATCH_BYTES 65536
 /* More than a TLS record, so that one read always empties it and nothing waits inside OpenSSL. */
 #define READ_BYTES 32768
 
@@ -403,6 +404,11 @@ int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_er
     if (cached > 0 && gw_pseudonym_cache_new(cached, &thread->pseudonyms) != GW_OK)
         return gw_error_set(error, GW_ENOMEM, 0,
                             "no memory or random bytes for privacy.pseudonym_cache %" PRIu32, cached);
+    thread->schema_memory = aligned_alloc(16, SCHEMA_SCRATCH_BYTES);
+    if (!thread->schema_memory ||
+        gw_schema_scratch_init(thread->schema_memory, SCHEMA_SCRATCH_BYTES, &thread->schema_scratch) != GW_OK)
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    thread->schema_scratch.fuel_max = GW_CUSTOM_FUEL;
     uint16_t port = index == 0 ? config->listen.port : ingest->port;
     int result = gw_listener_open(config->listen.address, port, &thread->listen_fd, &ingest->port, error);
     if (result == GW_OK)
@@ -464,6 +470,7 @@ void gw_ingest_thread_free(struct gw_ingest_thread *thread)
     gw_pseudonym_cache_free(thread->pseudonyms);
     gw_settings_release(thread->settings);
     gw_settings_release(thread->next_settings);
+    free(thread->schema_memory);
     free(thread->replaced);
     free(thread->slots);
 }

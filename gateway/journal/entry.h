@@ -14,12 +14,16 @@
 
 #define GW_ENTRY_VERSION 1
 
+enum gw_entry_flag {
+    GW_ENTRY_REDRIVEN = 1, /* its events were in quarantine, so they stand behind what came after them */
+};
+
 struct gw_entry_head {
     struct trib_text device;
     uint64_t tenant;
     uint64_t received_utc_ms;
     uint64_t received_uncertainty_ms;
-    uint64_t flags; /* none yet */
+    uint64_t flags; /* enum gw_entry_flag; unknown ones mean nothing */
 };
 
 /* Writes the head; the BATCH message follows directly in the same buffer (trib_wire_batch_open with buf +

@@ -65,7 +65,8 @@ static int start_admin(struct gw_gateway *gateway, struct gw_error *error)
                                     .run_folder = folder,
                                     .socket = config->admin.socket,
                                     .sinks = gateway->sinks,
-                                    .sink_count = gateway->sink_count};
+                                    .sink_count = gateway->sink_count,
+                                    .schemas = gateway->schemas};
     int result = gw_admin_start(&admin, &gateway->admin, error);
     if (result == GW_OK)
         gw_admin_set_journal(gateway->admin, gateway->journal);
@@ -86,11 +87,33 @@ static void on_commit(void *context)
     gw_delivery_wake(context);
 }
 
+static enum gw_undeclared undeclared_rule(const struct gw_config *config)
+{
+    if (strcmp(config->schemas.undeclared, "keep") == 0)
+        return GW_UNDECLARED_KEEP;
+    return strcmp(config->schemas.undeclared, "reject") == 0 ? GW_UNDECLARED_REJECT : GW_UNDECLARED_DROP;
+}
+
+static int open_schemas(struct gw_gateway *gateway, struct gw_error *error)
+{
+    const struct gw_schemas_options options = {.compile = {.assert_formats = true}};
+    gateway->schemas = gw_schemas_new(&options);
+    return gateway->schemas ? GW_OK : gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+}
+
+static int write_entries(void *context, struct gw_journal_write *const *writes, size_t count,
+                         struct gw_error *error)
+{
+    return gw_ingest_write(context, writes, count, error);
+}
+
 static int start_ingest(struct gw_gateway *gateway, struct gw_error *error)
 {
-    gateway->policy = (struct gw_admit_policy){.pseudonym = gateway->keys.pseudonym,
-                                               .seal = gateway->keys.seal,
-                                               .max_event_bytes = gateway->config->limits.event_bytes};
+    gateway->policy = (struct gw_admit_policy){
+        .pseudonym = gateway->keys.pseudonym,
+        .seal = gateway->keys.seal,
+        .max_event_bytes = gateway->config->limits.event_bytes,
+        .custom = {.schemas = gateway->schemas, .undeclared = undeclared_rule(gateway->config)}};
     struct gw_ingest_deps deps = {.config = gateway->config,
                                   .journal = gateway->journal,
                                   .policy = &gateway->policy,
@@ -98,7 +121,13 @@ static int start_ingest(struct gw_gateway *gateway, struct gw_error *error)
                                   .sink_count = gateway->sink_count,
                                   .on_commit = on_commit,
                                   .on_commit_context = gateway->delivery};
-    return gw_ingest_start(&deps, &gateway->ingest, error);
+    int result = gw_ingest_start(&deps, &gateway->ingest, error);
+    if (result != GW_OK)
+        return result;
+    gateway->writer = (struct gw_admin_writer){
+        .policy = &gateway->policy, .write = write_entries, .context = gateway->ingest};
+    gw_admin_set_writer(gateway->admin, &gateway->writer);
+    return GW_OK;
 }
 
 int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config, struct gw_error *error)
@@ -107,6 +136,8 @@ int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
     int result = open_journal(gateway, error);
     if (result == GW_OK)
         result = gw_keys_load(config, &gateway->keys, error);
+    if (result == GW_OK)
+        result = open_schemas(gateway, error);
     if (result == GW_OK)
         result = make_run_folder(gateway, error);
     if (result == GW_OK)
@@ -133,6 +164,8 @@ int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
 void gw_gateway_stop(struct gw_gateway *gateway)
 {
     gw_health_set(GW_CONDITION_DRAINING, true);
+    if (gateway->admin)
+        gw_admin_set_writer(gateway->admin, NULL);
     if (gateway->ingest) {
         char path[PATH_MAX_BYTES];
         run_path(gateway, "port", path);
@@ -144,6 +177,8 @@ void gw_gateway_stop(struct gw_gateway *gateway)
         gw_admin_stop(gateway->admin);
     }
     gw_delivery_stop(gateway->delivery);
+    gw_custom_forget();
+    gw_schemas_close(gateway->schemas);
     gw_keys_free(&gateway->keys);
     if (gateway->journal)
         gw_journal_close(gateway->journal);

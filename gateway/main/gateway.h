@@ -14,6 +14,8 @@ struct gw_gateway {
     struct gw_journal *journal;
     struct gw_keys keys;
     struct gw_admit_policy policy;
+    struct gw_schemas *schemas;
+    struct gw_admin_writer writer;
     struct gw_delivery *delivery;
     const char *sinks[GW_DELIVERY_SINKS_MAX];
     size_t sink_count;

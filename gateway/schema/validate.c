@@ -159,14 +159,12 @@ static int reject_field(struct gw_validated *out, unsigned id, int code)
     return code;
 }
 
-/* Required fields that the walk did not meet; and what no schema of ours describes yet. */
+/* Required fields that the walk did not meet. */
 static int check_whole(unsigned type, uint64_t seen, struct gw_validated *out)
 {
     uint64_t missing = trib_events[type].required & ~seen;
     if (missing)
         return reject_field(out, (unsigned)__builtin_ctzll(missing), TRIB_REJECT_MISSING_FIELD);
-    if (type == TRIB_EVENT_CUSTOM)
-        return reject_field(out, TRIB_FIELD_SCHEMA, TRIB_REJECT_UNKNOWN_SCHEMA);
     return 0;
 }
 

@@ -31,6 +31,15 @@ enum gw_admit_verdict gw_admit_room(struct gw_admission *a, size_t bytes)
     return GW_ADMIT_OK;
 }
 
+uint8_t *gw_admit_scratch(struct gw_admission *a, size_t bytes)
+{
+    if (a->scratch_bytes < bytes) {
+        a->scratch = gw_arena_alloc(a->arena, 2 * bytes);
+        a->scratch_bytes = a->scratch ? 2 * bytes : 0;
+    }
+    return a->scratch;
+}
+
 static enum gw_admit_verdict take_event(struct gw_admission *a, const struct trib_wire_batch_item *event)
 {
     a->out->credit_events++;
@@ -44,10 +53,13 @@ static enum gw_admit_verdict take_event(struct gw_admission *a, const struct tri
     lane->last = *event;
     lane->news = true;
 
+    a->custom.version = NULL;
     struct gw_validated valid;
     int code = event->fields_len > a->policy->max_event_bytes ? TRIB_REJECT_TOO_LARGE : 0;
     if (code == 0)
         code = gw_validate_event(event->kind, event->fields, event->fields_len, &valid);
+    if (code == 0 && event->kind == TRIB_EVENT_CUSTOM)
+        code = gw_admit_judge(a, event, &valid);
     return code == 0 ? gw_admit_accept(a, event, &valid) : gw_admit_reject(a, event, code);
 }
 

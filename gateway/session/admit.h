@@ -11,12 +11,14 @@
 #include "journal/journal.h"
 #include "privacy/pseudonym_cache.h"
 #include "privacy/seal.h"
+#include "session/custom.h"
 #include "wire/message.h"
 
 struct gw_admit_policy {
     const struct gw_pseudonym_key *pseudonym;
     const struct gw_seal_key *seal;
     size_t max_event_bytes; /* of one fields map */
+    struct gw_custom_rules custom;
 };
 
 struct gw_admit_lane {
@@ -30,7 +32,9 @@ struct gw_admit_input {
         lanes[TRIB_LANE_COUNT]; /* what the session knows of the streams in the batch's lanes */
     const uint8_t *batch;       /* the whole BATCH message */
     size_t batch_len;
-    struct gw_pseudonym_cache *pseudonyms; /* of this thread; NULL: each pseudonym is computed anew */
+    struct gw_pseudonym_cache *pseudonyms;    /* of this thread; NULL: each pseudonym is computed anew */
+    struct gw_schema_scratch *schema_scratch; /* of this thread; NULL: no custom event is let in */
+    bool again;                               /* a re-drive: its events have been counted when they came */
 };
 
 struct gw_admitted {

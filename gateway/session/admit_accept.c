@@ -3,9 +3,7 @@
 
 #include "session/admit_internal.h"
 
-/* The pseudonym of a user id; NULL when it cannot be computed. Valid until GW_ADMIT_USERS_REMEMBERED others were asked
- * for. */
-static const struct gw_admit_user *pseudonym_of(struct gw_admission *a, struct trib_text user)
+const struct gw_admit_user *gw_admit_pseudonym(struct gw_admission *a, struct trib_text user)
 {
     for (unsigned i = 0; a->input->pseudonyms && i < a->user_count; i++) {
         const struct gw_admit_user *known = &a->users[i];
@@ -34,7 +32,7 @@ static enum gw_admit_verdict write_context(struct gw_admission *a, unsigned inde
         return GW_ADMIT_OK;
     struct trib_wire_context masked = a->contexts[index];
     if (masked.user.len != 0) {
-        const struct gw_admit_user *pseudonym = pseudonym_of(a, masked.user);
+        const struct gw_admit_user *pseudonym = gw_admit_pseudonym(a, masked.user);
         if (!pseudonym)
             return GW_ADMIT_CRYPTO;
         masked.user = (struct trib_text){pseudonym->text, pseudonym->text_len};
@@ -54,15 +52,10 @@ void gw_admit_context(struct gw_admission *a, const struct trib_wire_batch_item 
     a->contexts_written &= ~(1u << item->context);
 }
 
-/* Room for a fields map that is written anew, where it cannot go to the entry at once. */
-static uint8_t *room_for_fields(struct gw_admission *a, size_t fields_len)
+/* What a fields map that is written anew may be longer. */
+static size_t room_for_masks(unsigned kind)
 {
-    const size_t needed = fields_len + GW_ADMIT_ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX;
-    if (a->scratch_bytes < needed) {
-        a->scratch = gw_arena_alloc(a->arena, 2 * needed);
-        a->scratch_bytes = a->scratch ? 2 * needed : 0;
-    }
-    return a->scratch;
+    return GW_ADMIT_ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX + (kind == TRIB_EVENT_CUSTOM ? GW_CUSTOM_ROOM : 0);
 }
 
 /* Bytes of the head of the text at `at`, which the validator has walked over. */
@@ -72,9 +65,36 @@ static size_t text_head_bytes(const uint8_t *at)
     return info < 24 ? 1 : 1 + ((size_t)1 << (info - 24));
 }
 
+static uint8_t *write_user(struct gw_admission *a, const uint8_t *fields, const struct gw_field_span *span,
+                           uint8_t *out)
+{
+    size_t head = text_head_bytes(fields + span->value_at);
+    struct trib_text user = {(const char *)fields + span->value_at + head, span->end - span->value_at - head};
+    const struct gw_admit_user *pseudonym = gw_admit_pseudonym(a, user);
+    if (!pseudonym)
+        return NULL;
+    struct trib_cbor_writer w;
+    trib_cbor_writer_init(&w, out, GW_ADMIT_ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX);
+    trib_cbor_put_text(&w, pseudonym->text, pseudonym->text_len);
+    return out + w.len;
+}
+
+static bool is_rewritten(unsigned id)
+{
+    return id == TRIB_FIELD_USER || id == TRIB_FIELD_SCHEMA || id == TRIB_FIELD_DATA;
+}
+
+static uint8_t *rewrite(struct gw_admission *a, const uint8_t *fields, const struct gw_field_span *span,
+                        uint8_t *out)
+{
+    if (span->id == TRIB_FIELD_USER)
+        return write_user(a, fields, span, out);
+    return span->id == TRIB_FIELD_SCHEMA ? gw_admit_pinned(a, out) : gw_admit_attributes(a, out);
+}
+
 /*
- * Writes the declared fields anew, in their order, with the user's pseudonym. What lies side by side is copied at once.
- * out has room for the fields, GW_ADMIT_ITEM_OVERHEAD and GW_PSEUDONYM_TEXT_MAX. NULL: no pseudonym.
+ * Writes the declared fields anew, in their order, with the user's pseudonym; a custom event's schema and attributes as its
+ * schema says. What lies side by side is copied at once. out has room for the fields and room_for_masks. NULL: no pseudonym.
  */
 static uint8_t *mask_fields(struct gw_admission *a, const uint8_t *fields, const struct gw_validated *valid,
                             uint8_t *out)
@@ -86,26 +106,19 @@ static uint8_t *mask_fields(struct gw_admission *a, const uint8_t *fields, const
     size_t from = valid->field_count ? valid->fields[0].key_at : 0, to = from;
     for (uint32_t i = 0; i < valid->field_count; i++) {
         const struct gw_field_span *span = &valid->fields[i];
-        bool masked = span->id == TRIB_FIELD_USER;
         if (span->key_at != to) { /* an undeclared one stands between */
             memcpy(out, fields + from, to - from);
             out += to - from;
             from = span->key_at;
         }
         to = span->end;
-        if (!masked)
+        if (!is_rewritten(span->id))
             continue;
         memcpy(out, fields + from, span->value_at - from);
         out += span->value_at - from;
-        size_t head = text_head_bytes(fields + span->value_at);
-        struct trib_text user = {(const char *)fields + span->value_at + head,
-                                 span->end - span->value_at - head};
-        const struct gw_admit_user *pseudonym = pseudonym_of(a, user);
-        if (!pseudonym)
+        out = rewrite(a, fields, span, out);
+        if (!out)
             return NULL;
-        trib_cbor_writer_init(&w, out, GW_ADMIT_ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX);
-        trib_cbor_put_text(&w, pseudonym->text, pseudonym->text_len);
-        out += w.len;
         from = to;
     }
     memcpy(out, fields + from, to - from);
@@ -163,14 +176,16 @@ static enum gw_admit_verdict write_event(struct gw_admission *a, const struct tr
                                          const struct gw_validated *valid)
 {
     enum gw_admit_verdict verdict =
-        gw_admit_room(a, 2 * GW_ADMIT_ITEM_OVERHEAD + event->fields_len + GW_PSEUDONYM_TEXT_MAX);
+        gw_admit_room(a, GW_ADMIT_ITEM_OVERHEAD + event->fields_len + room_for_masks(event->kind));
     if (verdict != GW_ADMIT_OK)
         return verdict;
     struct trib_wire_batch_writer *writer = &a->writer;
-    bool masked = valid->undeclared != 0 || has_user(valid);
+    bool masked = valid->undeclared != 0 || event->kind == TRIB_EVENT_CUSTOM || has_user(valid);
     size_t head = head_as_it_came(a, event);
     if (head == 0 || head > GW_ADMIT_ITEM_OVERHEAD) {
-        uint8_t *fields = masked ? room_for_fields(a, event->fields_len) : NULL, *end = NULL;
+        uint8_t *fields =
+            masked ? gw_admit_scratch(a, event->fields_len + room_for_masks(event->kind)) : NULL;
+        uint8_t *end = NULL;
         if (masked && !fields)
             return GW_ADMIT_NO_MEMORY;
         if (masked && !(end = mask_fields(a, event->fields, valid, fields)))
@@ -205,6 +220,8 @@ enum gw_admit_verdict gw_admit_accept(struct gw_admission *a, const struct trib_
         return verdict;
     a->out->event_count++;
     a->out->undeclared_count += valid->undeclared;
+    if (event->kind == TRIB_EVENT_CUSTOM)
+        a->out->undeclared_count += a->custom.undeclared;
     if (event->kind == TRIB_EVENT_STREAM_START)
         note_start(a, event, valid);
     return GW_ADMIT_OK;

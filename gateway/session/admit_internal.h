@@ -6,6 +6,7 @@
 #define GW_SESSION_ADMIT_INTERNAL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "schema/validate.h"
 #include "session/admit.h"
@@ -52,12 +53,26 @@ struct gw_admission {
     size_t scratch_bytes;
     struct gw_journal_quarantine *quarantine;
     size_t quarantine_capacity;
+    struct gw_custom custom; /* the custom event at hand */
 };
 
 /* Room for `bytes` more in the writer. The writer's errors are sticky, so it must never meet its end. */
 enum gw_admit_verdict gw_admit_room(struct gw_admission *a, size_t bytes);
 
+/* Working memory for one event, until it is asked for again; NULL: the arena is full. */
+uint8_t *gw_admit_scratch(struct gw_admission *a, size_t bytes);
+
+/* --- admit_custom.c --- */
+/* A custom event by its schema: 0 and a->custom, or why not (enum trib_reject). */
+int gw_admit_judge(struct gw_admission *a, const struct trib_wire_batch_item *event,
+                   const struct gw_validated *valid);
+/* Write the values of `schema` and `data` as they are stored; return the end, or NULL: no pseudonym. */
+uint8_t *gw_admit_pinned(const struct gw_admission *a, uint8_t *out);
+uint8_t *gw_admit_attributes(struct gw_admission *a, uint8_t *out);
+
 /* --- admit_accept.c --- */
+/* The pseudonym of a text; NULL when it cannot be computed. Valid until GW_ADMIT_USERS_REMEMBERED others were asked for. */
+const struct gw_admit_user *gw_admit_pseudonym(struct gw_admission *a, struct trib_text user);
 /* A context of the batch: kept until an event needs it. */
 void gw_admit_context(struct gw_admission *a, const struct trib_wire_batch_item *item);
 /* Writes a valid event to the entry, masked. */

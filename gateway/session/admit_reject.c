@@ -66,6 +66,14 @@ static enum gw_admit_verdict grow_quarantine(struct gw_admission *a)
     return GW_ADMIT_OK;
 }
 
+/* For people: the code, and the keyword that a schema refused by. */
+static uint32_t reason_of(const struct gw_admission *a, const struct trib_wire_batch_item *event, int code)
+{
+    if (event->kind != TRIB_EVENT_CUSTOM || !a->custom.version)
+        return (uint32_t)code;
+    return GW_REJECT_REASON(code, a->custom.keyword);
+}
+
 /* Seals the event; its plaintext lives in the arena only. */
 static enum gw_admit_verdict seal_event(struct gw_admission *a, const struct trib_wire_batch_item *event,
                                         int code)
@@ -77,24 +85,21 @@ static enum gw_admit_verdict seal_event(struct gw_admission *a, const struct tri
     size_t plain_len;
     if (gw_rejected_event_encode(&item, NULL, 0, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
-    if (a->scratch_bytes < plain_len) {
-        a->scratch = gw_arena_alloc(a->arena, 2 * plain_len);
-        a->scratch_bytes = a->scratch ? 2 * plain_len : 0;
-    }
+    uint8_t *plain = gw_admit_scratch(a, plain_len);
     uint8_t *sealed = gw_arena_alloc(a->arena, plain_len + GW_SEAL_OVERHEAD_MAX);
-    if (!a->scratch || !sealed ||
-        gw_rejected_event_encode(&item, a->scratch, a->scratch_bytes, &plain_len) != TRIB_OK)
+    if (!plain || !sealed || gw_rejected_event_encode(&item, plain, plain_len, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
     uint8_t label[GW_REJECTED_LABEL_BYTES];
     gw_rejected_event_label(item.stream, item.seq, label);
     size_t sealed_len;
-    if (gw_seal(a->policy->seal, label, sizeof label, a->scratch, plain_len, sealed, &sealed_len) != GW_OK)
+    if (gw_seal(a->policy->seal, label, sizeof label, plain, plain_len, sealed, &sealed_len) != GW_OK)
         return GW_ADMIT_CRYPTO;
-    a->quarantine[a->out->write.quarantine_count++] = (struct gw_journal_quarantine){.sealed = sealed,
-                                                                                     .sealed_len = sealed_len,
-                                                                                     .stream = item.stream,
-                                                                                     .seq = item.seq,
-                                                                                     .code = (uint32_t)code};
+    a->quarantine[a->out->write.quarantine_count++] =
+        (struct gw_journal_quarantine){.sealed = sealed,
+                                       .sealed_len = sealed_len,
+                                       .stream = item.stream,
+                                       .seq = item.seq,
+                                       .code = reason_of(a, event, code)};
     return GW_ADMIT_OK;
 }
 

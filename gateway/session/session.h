@@ -43,11 +43,12 @@ struct gw_session_batch {
     struct gw_arena arena;
     struct gw_admitted admitted;
     struct gw_registry_seat seat;
-    uint64_t connection;                   /* the edge's own id of the connection */
-    struct gw_pseudonym_cache *pseudonyms; /* the edge's, of the thread that admits it; may be NULL */
-    int status;                            /* its outcome: see gw_session_committed */
-    uint32_t bytes;                        /* of the BATCH message, as credit counts them */
-    unsigned thread;                       /* the edge's: which ingest thread made it */
+    uint64_t connection;                      /* the edge's own id of the connection */
+    struct gw_pseudonym_cache *pseudonyms;    /* the edge's, of the thread that admits it; may be NULL */
+    struct gw_schema_scratch *schema_scratch; /* likewise */
+    int status;                               /* its outcome: see gw_session_committed */
+    uint32_t bytes;                           /* of the BATCH message, as credit counts them */
+    unsigned thread;                          /* the edge's: which ingest thread made it */
 };
 
 struct gw_session_time {

@@ -268,7 +268,8 @@ static enum gw_admit_verdict admit(struct gw_session *session, struct gw_session
                  .received_uncertainty_ms = now.uncertainty_ms},
         .batch = message,
         .batch_len = len,
-        .pseudonyms = batch->pseudonyms};
+        .pseudonyms = batch->pseudonyms,
+        .schema_scratch = batch->schema_scratch};
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++)
         if (streams[lane])
             input.lanes[lane] =

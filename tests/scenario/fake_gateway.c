@@ -207,7 +207,8 @@ void fake_gateway_start(struct fake_gateway *gateway, const char *folder, struct
     gateway->registry = gw_registry_new(FAKE_DEVICES_MAX);
     assert_int_equal(gw_pseudonym_key_new(secret, sizeof secret, "k1", &gateway->pseudonym, NULL), 0);
     assert_int_equal(gw_seal_key_new(secret, sizeof secret, "k1", &gateway->seal, NULL), 0);
-    gateway->policy = (struct gw_admit_policy){gateway->pseudonym, gateway->seal, 4096};
+    gateway->policy = (struct gw_admit_policy){
+        .pseudonym = gateway->pseudonym, .seal = gateway->seal, .max_event_bytes = 4096};
     gateway->rules = (struct gw_session_rules){.policy = &gateway->policy,
                                                .hello_timeout_ms = 5000,
                                                .keepalive_ms = 25000,

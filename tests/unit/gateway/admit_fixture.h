@@ -36,7 +36,7 @@ static inline void fixture_open(struct fixture *x)
     if (gw_pseudonym_key_new(secret, sizeof secret, "k1", &x->pseudonym, NULL) != 0 ||
         gw_seal_key_new(secret, sizeof secret, "s1", &x->seal, NULL) != 0)
         abort();
-    x->policy = (struct gw_admit_policy){x->pseudonym, x->seal, 4096};
+    x->policy = (struct gw_admit_policy){.pseudonym = x->pseudonym, .seal = x->seal, .max_event_bytes = 4096};
     gw_arena_init(&x->arena, 65536, 64 << 20);
     x->input.head = (struct gw_entry_head){
         .device = {"dev-1", 5}, .received_utc_ms = 1764000000000ull, .received_uncertainty_ms = 20};

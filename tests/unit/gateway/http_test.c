@@ -83,10 +83,11 @@ static void test_what_is_not_a_plain_get_is_refused(void **state)
         {"GET / HTTP/1.1\r\nHost: h\r\nnothing\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: \x02\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\n: h\r\n\r\n", 400},
-        {"POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405},
+        {"PATCH / HTTP/1.1\r\nHost: h\r\n\r\n", 405},
+        {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", 501},
         {"get / HTTP/1.1\r\nHost: h\r\n\r\n", 405},
         {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", 413},
-        {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 00\r\n\r\n", 413},
+        {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 07\r\n\r\n", 413},
         {"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", 501},
         {"GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505},
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
@@ -123,12 +124,74 @@ static void test_answer_head(void **state)
 {
     (void)state;
     char text[512];
-    size_t len = gw_http_head(405, "application/json", 7, false, text, sizeof text);
+    struct gw_http_answer_head head = {.status = 405, .content_type = "application/json", .body_len = 7};
+    size_t len = gw_http_head(&head, text, sizeof text);
     assert_int_equal(len, strlen(text));
     assert_string_equal(text,
                         "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
                         "Content-Length: 7\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
                         "Allow: GET, HEAD\r\nConnection: close\r\n\r\n");
+    head.allow = "POST";
+    (void)gw_http_head(&head, text, sizeof text);
+    assert_non_null(strstr(text, "\r\nAllow: POST\r\n"));
+}
+
+static void test_bodies_have_a_length_that_is_bounded(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_text("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nhello"),
+                     (int)strlen("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\n"));
+    assert_int_equal(request.method, GW_HTTP_POST);
+    assert_int_equal(request.body_len, 12);
+    assert_true(parse_text("PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1048576\r\n\r\n") > 0);
+    assert_int_equal(request.method, GW_HTTP_PUT);
+    assert_int_equal(request.body_len, GW_HTTP_BODY_MAX);
+    assert_true(parse_text("DELETE /a HTTP/1.1\r\nHost: h\r\n\r\n") > 0);
+    assert_int_equal(request.method, GW_HTTP_DELETE);
+    assert_int_equal(request.body_len, 0);
+    static const char *const lengths[] = {"-1", "+1", "1 2", "0x10", "1,1", "", "1\r\nContent-Length: 1"};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %s\r\n\r\n", lengths[i]);
+        assert_int_equal(parse_text(text), -400);
+    }
+    assert_int_equal(parse_text("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n"), -413);
+    assert_int_equal(
+        parse_text("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n"), -413);
+    assert_int_equal(
+        parse_text("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"), -417);
+}
+
+static void test_credentials_stand_once_and_are_bounded(void **state)
+{
+    (void)state;
+    assert_true(parse_text("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer abc \r\n\r\n") > 0);
+    assert_string_equal(request.credentials, "Bearer abc");
+    assert_true(parse_text("GET / HTTP/1.1\r\nHost: h\r\n\r\n") > 0);
+    assert_string_equal(request.credentials, "");
+    assert_int_equal(parse_text("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n"),
+                     -400);
+    char text[600];
+    snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: %0300d\r\n\r\n", 1);
+    assert_int_equal(parse_text(text), -431);
+}
+
+static void test_percent_escapes_are_decoded_or_refused(void **state)
+{
+    (void)state;
+    char out[8];
+    static const struct {
+        const char *text, *decoded; /* NULL: refused */
+    } cases[] = {{"", ""},      {"abc", "abc"},         {"a%2Fb", "a/b"},   {"%e2%82%ac", "\xe2\x82\xac"},
+                 {"%", NULL},   {"%2", NULL},           {"a%2", NULL},      {"%zz", NULL},
+                 {"%00", NULL}, {"1234567", "1234567"}, {"12345678", NULL}, {"%41%4", NULL},
+                 {"%+1", NULL}, {"%4%31", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool good = gw_http_decode(cases[i].text, strlen(cases[i].text), out, sizeof out);
+        assert_int_equal(good, cases[i].decoded != NULL);
+        if (good)
+            assert_string_equal(out, cases[i].decoded);
+    }
 }
 
 int main(void)
@@ -139,6 +202,9 @@ int main(void)
         cmocka_unit_test(test_what_is_not_a_plain_get_is_refused),
         cmocka_unit_test(test_heads_and_targets_have_a_limit),
         cmocka_unit_test(test_answer_head),
+        cmocka_unit_test(test_bodies_have_a_length_that_is_bounded),
+        cmocka_unit_test(test_credentials_stand_once_and_are_bounded),
+        cmocka_unit_test(test_percent_escapes_are_decoded_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,7 +248,7 @@ static void test_a_field_twice_is_malformed(void **state)
     assert_int_equal(valid.bad_field, TRIB_FIELD_USER);
 }
 
-static void test_custom_events_are_refused_without_a_registry(void **state)
+static void test_custom_events_need_a_schema_and_a_map(void **state)
 {
     (void)state;
     begin(2);
@@ -257,7 +257,12 @@ static void test_custom_events_are_refused_without_a_registry(void **state)
     trib_cbor_put_map(&w, 1);
     trib_cbor_put_text(&w, "a", 1);
     trib_cbor_put_uint(&w, 1);
-    assert_int_equal(validate(TRIB_EVENT_CUSTOM), TRIB_REJECT_UNKNOWN_SCHEMA);
+    assert_int_equal(validate(TRIB_EVENT_CUSTOM), 0); /* what its schema says is admission's to ask */
+
+    begin(1);
+    trib_cbor_put_uint(&w, TRIB_FIELD_DATA);
+    trib_cbor_put_map(&w, 0);
+    assert_int_equal(validate(TRIB_EVENT_CUSTOM), TRIB_REJECT_MISSING_FIELD);
 
     begin(2);
     put_text(TRIB_FIELD_SCHEMA, "com.example.ad", 14);
@@ -358,7 +363,7 @@ int main(void)
         cmocka_unit_test(test_texts_are_bounded_and_utf8),
         cmocka_unit_test(test_undeclared_fields_are_counted_and_not_located),
         cmocka_unit_test(test_a_field_twice_is_malformed),
-        cmocka_unit_test(test_custom_events_are_refused_without_a_registry),
+        cmocka_unit_test(test_custom_events_need_a_schema_and_a_map),
         cmocka_unit_test(test_whatever_is_not_one_whole_map_is_rejected),
         cmocka_unit_test(test_every_byte_may_be_damaged),
         cmocka_unit_test(test_measure_ten_fields),
