@@ -47,6 +47,19 @@ void load_connection_close(struct load_connection *c, bool polite)
     c->phase = LOAD_CLOSED;
 }
 
+/* Leaves the port to connect(), so that each address has all of them for each target. */
+static int bind_source(const struct load_connection *c)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(c->source)};
+    int one = 1;
+
+    if (c->source == 0)
+        return 0;
+    if (setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one))
+        return -1;
+    return bind(c->fd, (struct sockaddr *)&from, sizeof from);
+}
+
 /* The next connection tries the host's next address. */
 static int unreachable(struct load_connection *c, int error)
 {
@@ -71,6 +84,8 @@ int load_connection_start(struct load_connection *c, struct load_target *target,
     if (c->fd < 0)
         return trouble(c, "no more sockets (see ulimit -n)");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (bind_source(c))
+        return trouble(c, "cannot connect from that address (--addresses)");
     c->ssl = load_credentials_tls(target->credentials, device);
     if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1 || RAND_bytes(c->nonce, sizeof c->nonce) != 1)
         return trouble(c, "TLS could not be set up");

@@ -34,6 +34,7 @@ struct load_connection {
     enum load_phase phase;
     int fd;
     struct load_target *target;
+    uint32_t source;  /* IPv4 address to connect from; 0: the system's choice */
     unsigned address; /* which of the target's */
     SSL *ssl;
     uint32_t watched; /* what epoll looks for now; 0: not registered. The loop's own. */

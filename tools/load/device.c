@@ -11,7 +11,8 @@
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
 #define WELCOME_TIMEOUT_US 10000000u
-#define LINGER_US 200000u /* with a rate: how long a part of a batch waits for the rest */
+#define SOURCE_FIRST 0x7f010001u /* 127.1.0.1 */
+#define LINGER_US 200000u        /* with a rate: how long a part of a batch waits for the rest */
 #define ANCHOR_UNCERTAINTY_MS 20
 
 static const struct load_options *options(const struct load_device *d)
@@ -29,6 +30,8 @@ int load_device_init(struct load_device *d, struct load_run *run, uint64_t index
     memset(d, 0, sizeof *d);
     load_connection_init(&d->connection);
     d->run = run;
+    if (run->options->addresses > 0)
+        d->connection.source = SOURCE_FIRST + (uint32_t)(index % run->options->addresses);
     snprintf(d->name, sizeof d->name, "%s", name);
     load_generator_init(&d->generator, run->options->seed, index, run->options->users);
     d->dice = load_mix(run->options->seed ^ 0xd1ce, index);

@@ -1,6 +1,7 @@
 /* tributary-load: reads the command line and runs the loop. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,8 @@
 
 #define EVENTS_MAX 256
 #define TICK_US 5000
-#define DRAIN_US 5000000 /* how long the last acks may take once the time is up */
+#define TICK_DEVICES 5000 /* a fleet larger than this is looked at less often */
+#define DRAIN_US 5000000  /* how long the last acks may take once the time is up */
 
 static volatile sig_atomic_t stop_signal;
 
@@ -60,6 +62,7 @@ struct fleet {
     int epoll;
     uint64_t count, online, done, failed;
     uint64_t progress_us, acked_before; /* when something was last acked */
+    bool told;                          /* that all connections are held */
 };
 
 static int name_device(const struct fleet *f, uint64_t index, char *out, size_t cap)
@@ -169,8 +172,13 @@ static bool over(struct fleet *f)
         f->run.stopping = true;
         return all_idle(f) || age >= limit + DRAIN_US;
     }
-    if (f->done + f->failed == f->count)
+    if (f->done + f->failed == f->count) {
+        if (o->hold && !f->told && f->online == f->count) {
+            fprintf(stderr, "tributary-load: all is acked; holding %" PRIu64 " connections\n", f->online);
+            f->told = true;
+        }
         return !o->hold || f->failed == f->count;
+    }
     if (f->run.events_acked != f->acked_before || f->done == f->count) {
         f->acked_before = f->run.events_acked;
         f->progress_us = now;
@@ -194,7 +202,7 @@ static void loop(struct fleet *f)
         f->run.now_us = now_us(CLOCK_MONOTONIC);
         if (f->run.now_us >= next_tick_us) {
             tick_all(f);
-            next_tick_us = f->run.now_us + TICK_US;
+            next_tick_us = f->run.now_us + TICK_US * (1 + f->count / TICK_DEVICES);
             if (over(f))
                 break;
         }

@@ -16,6 +16,8 @@ static const char help[] =
     "Where:\n"
     "  --url URL            of the gateway, as in wss://127.0.0.1:8443/v1\n"
     "  --ca FILE            PEM file of the authority that signed the gateway's certificate\n"
+    "  --addresses N        connect from N addresses of 127.0.0.0/8 in turn: for more connections than one "
+    "has ports\n"
     "\n"
     "Credentials (one of these):\n"
     "  --device-ca FILE --ca-key FILE    issue a certificate for each device (development CA)\n"
@@ -56,6 +58,7 @@ static const char help[] =
 enum option_id {
     OPT_URL = 256,
     OPT_CA,
+    OPT_ADDRESSES,
     OPT_CERT,
     OPT_KEY,
     OPT_CERT_DIR,
@@ -90,6 +93,7 @@ enum option_id {
 static const struct option options[] = {
     {"url", required_argument, NULL, OPT_URL},
     {"ca", required_argument, NULL, OPT_CA},
+    {"addresses", required_argument, NULL, OPT_ADDRESSES},
     {"cert", required_argument, NULL, OPT_CERT},
     {"key", required_argument, NULL, OPT_KEY},
     {"cert-dir", required_argument, NULL, OPT_CERT_DIR},
@@ -186,6 +190,8 @@ static int parse_real(const char *text, double *out)
 static int parse_number(int id, const char *text, struct load_options *o)
 {
     switch (id) {
+    case OPT_ADDRESSES:
+        return parse_count(text, 1, LOAD_SOURCES_MAX, &o->addresses);
     case OPT_DEVICES:
         return parse_count(text, 1, 100000, &o->devices);
     case OPT_EVENTS:

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LOAD_SOURCES_MAX 60000
+
 enum load_format { LOAD_TEXT, LOAD_JSON };
 
 struct load_options {
@@ -13,6 +15,7 @@ struct load_options {
     uint16_t port;
     char path[256];
     const char *ca;
+    uint64_t addresses; /* of 127.0.0.0/8, to connect from; 0: the system's choice */
     /* who */
     const char *cert, *key;         /* one device's certificate */
     const char *cert_dir;           /* device-<id>.pem and device-<id>.key, as dev-ca makes them */

@@ -1,7 +1,10 @@
 /*
  * The floor as a server (floor.h says what it is): it speaks just enough of the protocol for tributary-load.
  *
- *   ingest-floor --cert F --key F --folder D --batches N [--port P]     prints "port P", then serves until SIGTERM
+ *   ingest-floor --cert F --key F --folder D --batches N [--client-ca F] [--port P]
+ *
+ * It prints "port P", then serves until SIGTERM. With --client-ca it is the floor of memory, too: it verifies devices'
+ * certificates as the gateway does, and has OpenSSL give back its buffers between records.
  *
  * At SIGTERM it prints JSON: CPU seconds since the first batch, events, batches, commits. It then measures each step apart on the batches it got, and prints those.
  */
@@ -15,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,6 +36,7 @@ struct pending {
 static struct {
     int loop, listener;
     SSL_CTX *tls;
+    uint8_t *spare_inputs;
     struct floor_store store;
     size_t batches_per_commit;
     struct pending pending[PENDING_MAX];
@@ -143,17 +148,41 @@ static size_t upgrade(struct floor_link *link)
     return (size_t)(end + 4 - link->input);
 }
 
+/*
+ * A link has a buffer only while part of a message waits in it, so that an idle one costs what OpenSSL takes and no more.
+ * Spare ones are kept in a row, linked through their first bytes.
+ */
+static void take_input(struct floor_link *link)
+{
+    if (link->input)
+        return;
+    link->input = server.spare_inputs ? server.spare_inputs : malloc(FLOOR_INPUT_BYTES);
+    if (server.spare_inputs)
+        memcpy(&server.spare_inputs, link->input, sizeof server.spare_inputs);
+}
+
+static void give_input(struct floor_link *link)
+{
+    if (link->have > 0 || !link->input)
+        return;
+    memcpy(link->input, &server.spare_inputs, sizeof server.spare_inputs);
+    server.spare_inputs = link->input;
+    link->input = NULL;
+}
+
 /* A link stays when its peer has gone: a pending batch may still name it. */
 static void drop(struct floor_link *link)
 {
     link->websocket = false;
     SSL_free(link->ssl);
-    free(link->input);
+    link->have = 0;
+    give_input(link);
     close(link->fd);
 }
 
 static void on_link(struct floor_link *link)
 {
+    take_input(link);
     if (!floor_read(link)) {
         drop(link);
         return;
@@ -171,6 +200,7 @@ static void on_link(struct floor_link *link)
     if (at > 0 && link->have > at)
         memmove(link->input, link->input + at, link->have - at);
     link->have -= at;
+    give_input(link);
 }
 
 static void accept_link(void)
@@ -181,7 +211,6 @@ static void accept_link(void)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct floor_link *link = calloc(1, sizeof *link);
     link->fd = fd;
-    link->input = malloc(FLOOR_INPUT_BYTES);
     link->ssl = SSL_new(server.tls);
     SSL_set_fd(link->ssl, fd);
     SSL_set_accept_state(link->ssl);
@@ -221,12 +250,37 @@ static unsigned listen_on(unsigned port)
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (bind(server.listener, (struct sockaddr *)&address, len) != 0 || listen(server.listener, 128) != 0 ||
+    if (bind(server.listener, (struct sockaddr *)&address, len) != 0 || listen(server.listener, 4096) != 0 ||
         getsockname(server.listener, (struct sockaddr *)&address, &len) != 0)
         floor_die("listen", errno);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &server.listener};
     epoll_ctl(server.loop, EPOLL_CTL_ADD, server.listener, &event);
     return ntohs(address.sin_port);
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void open_tls(const char *certificate, const char *key, const char *client_ca)
+{
+    server.tls = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_num_tickets(server.tls, 0);
+    SSL_CTX_set_session_cache_mode(server.tls, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_use_certificate_chain_file(server.tls, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(server.tls, key, SSL_FILETYPE_PEM) != 1)
+        floor_die("certificate or key", 0);
+    if (!client_ca)
+        return;
+    if (SSL_CTX_load_verify_file(server.tls, client_ca) != 1)
+        floor_die("client CA", 0);
+    SSL_CTX_set_verify(server.tls, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_mode(server.tls, SSL_MODE_RELEASE_BUFFERS);
 }
 
 int main(int argc, char **argv)
@@ -235,13 +289,11 @@ int main(int argc, char **argv)
     if (server.batches_per_commit < 1 || server.batches_per_commit > PENDING_MAX)
         floor_die("--batches out of range", 0);
     const char *folder = option(argc, argv, "--folder", "floor-data");
+    raise_file_limit();
     floor_hmac_init();
     floor_store_open(&server.store, folder);
-    server.tls = SSL_CTX_new(TLS_server_method());
-    SSL_CTX_set_num_tickets(server.tls, 0);
-    if (SSL_CTX_use_certificate_chain_file(server.tls, option(argc, argv, "--cert", "")) != 1 ||
-        SSL_CTX_use_PrivateKey_file(server.tls, option(argc, argv, "--key", ""), SSL_FILETYPE_PEM) != 1)
-        floor_die("certificate or key", 0);
+    open_tls(option(argc, argv, "--cert", ""), option(argc, argv, "--key", ""),
+             option(argc, argv, "--client-ca", NULL));
 
     sigset_t set;
     sigemptyset(&set);
