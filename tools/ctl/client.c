@@ -37,14 +37,14 @@ static char *read_all(int descriptor)
     return NULL;
 }
 
-static int exchange(int descriptor, const char *path, char **out_text)
+static int exchange(int descriptor, const char *method, const char *path, char **out_text)
 {
     struct timeval limit = {.tv_sec = TIMEOUT_S};
     (void)setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     (void)setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     char request[1200];
     int len = snprintf(request, sizeof request,
-                       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+                       "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
     if (len < 0 || (size_t)len >= sizeof request ||
         send(descriptor, request, (size_t)len, MSG_NOSIGNAL) != len)
         return -1;
@@ -61,7 +61,7 @@ bool ctl_answers(const struct ctl *ctl)
     return true;
 }
 
-int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree)
+int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON **out_tree)
 {
     if (!ctl->socket)
         return ctl_fail(CTL_USAGE,
@@ -73,7 +73,7 @@ int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree)
         return ctl_fail(CTL_UNREACHABLE, "%s: is it running? Is this its folder? Its log says why it stopped",
                         error.text);
     char *text = NULL;
-    int rc = exchange(descriptor, path, &text);
+    int rc = exchange(descriptor, method, path, &text);
     close(descriptor);
     if (rc != 0)
         return ctl_fail(CTL_UNREACHABLE, "the gateway at %s does not answer", ctl->socket);
@@ -91,6 +91,11 @@ int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree)
     }
     *out_tree = tree;
     return CTL_OK;
+}
+
+int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree)
+{
+    return ctl_ask(ctl, "GET", path, out_tree);
 }
 
 uint64_t ctl_number(const cJSON *object, const char *name)

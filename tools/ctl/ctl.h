@@ -35,6 +35,7 @@ int ctl_status(const struct ctl *ctl);
 int ctl_stream(const struct ctl *ctl);
 int ctl_journal(const struct ctl *ctl);
 int ctl_quarantine(const struct ctl *ctl);
+int ctl_quarantine_settle(const struct ctl *ctl); /* all but list */
 int ctl_check_config(const struct ctl *ctl);
 int ctl_reference(const struct ctl *ctl);
 int ctl_schema(const struct ctl *ctl);
@@ -53,6 +54,8 @@ bool ctl_answers(const struct ctl *ctl);
 int ctl_print_json(const cJSON *tree);
 /* GET on the admin socket. CTL_OK with *out_tree (the caller's); else the error has been printed. */
 int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree);
+/* The same with another method and no body. */
+int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON **out_tree);
 /* A number of any size that stands as raw JSON; 0 if it is not there. */
 uint64_t ctl_number(const cJSON *object, const char *name);
 /* A text; "" if it is not there. */

@@ -110,22 +110,25 @@ static void print_rejected(const cJSON *item)
     for (const char *p = ctl_text(item, "device"); *p;
          p++) /* of a device: nothing of it may control the terminal */
         putchar((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p);
-    printf("  %s/%" PRIu64 "  %s, %" PRIu64 " bytes\n", ctl_text(item, "stream"), ctl_number(item, "seq"),
-           ctl_text(item, "reason"), ctl_number(item, "sealed_bytes"));
+    const char *keyword = ctl_text(item, "keyword");
+    printf("  %s/%" PRIu64 "  %s%s%s%s, %" PRIu64 " bytes\n", ctl_text(item, "stream"),
+           ctl_number(item, "seq"), ctl_text(item, "reason"), *keyword ? " (" : "", keyword,
+           *keyword ? ")" : "", ctl_number(item, "sealed_bytes"));
 }
 
 static int take_limit(const struct ctl *ctl, uint64_t *out)
 {
     if (ctl->argument_count == 1 && strcmp(ctl->arguments[0], "list") == 0)
         return CTL_OK;
-    if (ctl->argument_count != 3 || strcmp(ctl->arguments[0], "list") != 0 ||
-        strcmp(ctl->arguments[1], "--limit") != 0)
-        return ctl_fail(CTL_USAGE, "quarantine takes one word: tributaryctl quarantine list [--limit N]");
+    if (ctl->argument_count != 3 || strcmp(ctl->arguments[1], "--limit") != 0)
+        return ctl_fail(CTL_USAGE, "quarantine list takes nothing but --limit N");
     return ctl_take_number("--limit", ctl->arguments[2], QUARANTINE_LIMIT_MAX, out);
 }
 
 int ctl_quarantine(const struct ctl *ctl)
 {
+    if (ctl->argument_count == 0 || strcmp(ctl->arguments[0], "list") != 0)
+        return ctl_quarantine_settle(ctl);
     uint64_t limit = QUARANTINE_LIMIT;
     int rc = take_limit(ctl, &limit);
     if (rc != CTL_OK)

@@ -27,13 +27,22 @@ static const struct command {
      "were stepped over.\n"},
     {"journal", ctl_journal, "inspect", "what the journal holds: offsets, segments, quarantine, sinks",
      "Asks the running gateway; without one it takes the lock and opens the journal itself.\n"},
-    {"quarantine", ctl_quarantine, "list", "what was rejected, and why",
-     "  quarantine list [--limit N]    the oldest N (1000) of the events that are kept sealed for 7 days, "
+    {"quarantine", ctl_quarantine, "list|show|...", "what was rejected, and why; try it again, or drop it",
+     "  quarantine list [--limit N]           the oldest N (1000) of the events that are kept sealed for 7 "
+     "days, "
      "with the reason\n"
+     "  quarantine show DEVICE/STREAM/SEQ     what one of them lacks by today's schemas\n"
+     "  quarantine redrive WHICH              those that are valid now go to the stream and the lake, under "
+     "their "
+     "own\n"
+     "                                        identity and marked as re-driven; the others stay\n"
+     "  quarantine drop WHICH                 gone for good\n"
      "\n"
-     "Asks the running gateway; without one it takes the lock and opens the journal itself. What an event "
-     "holds stays\n"
-     "sealed.\n"},
+     "WHICH: --id DEVICE/STREAM/SEQ, --device D, --schema NAME (all given must hold), or --all.\n"
+     "Asks the running gateway; for list, without one it takes the lock and opens the journal itself. What "
+     "an "
+     "event holds\n"
+     "stays sealed.\n"},
     {"check-config", ctl_check_config, "FILE", "check a configuration without starting anything",
      "Shows everything that is wrong, with file and line, or the effective configuration with worst-case "
      "memory and\n"

@@ -1,0 +1,180 @@
+"""Custom events on a live gateway: schemas registered by HTTP, events that wait in quarantine, and re-drive."""
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+from device import CUSTOM, FIELD_USER, PAUSE, Device
+from gateway import BIN
+
+SCHEMA_FIELD, DATA_FIELD = 27, 28
+MENU = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Menu", "type": "object",
+        "properties": {"item": {"type": "string", "maxLength": 20}, "depth": {"type": "integer", "minimum": 0},
+                       "mail": {"type": "string", "x-tributary": {"privacy": "personal"}}},
+        "required": ["item"]}
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=20)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def ask(gateway, method, path, body=None):
+    """(status, answer) of the admin socket."""
+    connection = Unix(gateway.data / "run" / "admin.sock")
+    connection.request(method, path, json.dumps(body) if body is not None else None,
+                       {"Content-Type": "application/vnd.schemaregistry.v1+json"})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, json.loads(text)
+
+
+def register(gateway, subject, schema):
+    status, answer = ask(gateway, "POST", f"/subjects/{subject}/versions",
+                         {"schemaType": "JSON", "schema": json.dumps(schema)})
+    assert status == 200, answer
+    return answer
+
+
+def ctl(gateway, *arguments, code=0):
+    done = subprocess.run([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "--json", *arguments],
+                          capture_output=True, timeout=60, env=gateway.environment)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return json.loads(done.stdout) if done.stdout.strip() else done.stderr.decode()
+
+
+def quarantined(gateway):
+    return ctl(gateway, "quarantine", "list", "--limit", "16384")["quarantine"]
+
+
+def menu(item, **more):
+    return (CUSTOM, {SCHEMA_FIELD: "menu.opened", DATA_FIELD: dict({"item": item}, **more)})
+
+
+def send(device, events):
+    message = device.batch(events)
+    device.connection.send(message)
+    device.next_seq += len(events)
+    return device.settle()
+
+
+def streamed(gateway, count, wait=20):
+    """The custom events of the stream, once `count` events are there; each identity once."""
+    deadline = time.monotonic() + wait
+    while len(events := gateway.stream_events()) < count:
+        assert time.monotonic() < deadline, f"{len(events)} of {count} events"
+        time.sleep(0.05)
+    time.sleep(0.3)
+    events = gateway.stream_events()
+    ids = [event["id"] for event in events]
+    assert len(ids) == len(set(ids)) == count
+    return [event for event in events if event["type"] == "custom"]
+
+
+def test_an_unknown_schema_waits_and_is_redriven_after_registration(gateway):
+    tv = Device(gateway, "tv-1").online()
+    send(tv, [menu("settings", mail="ann@example.org"), (PAUSE, {}), menu("x" * 30)])
+    assert [r[2] for r in tv.rejected] == [5, 5]
+    first, second = quarantined(gateway)
+    assert first["reason"] == "unknown schema" and first["device"] == "tv-1" and first["seq"] == 1
+    assert ctl(gateway, "quarantine", "redrive", "--all") == \
+        {"matched": 2, "redriven": 0, "still_rejected": 2, "gone": 0, "unreadable": 0, "last_reason": "unknown schema"}
+
+    assert register(gateway, "menu.opened", MENU)["id"] == 1
+    send(tv, [menu("home")])  # from now on let in at once
+    shown = ctl(gateway, "quarantine", "show", f"tv-1/{second['stream']}/3")
+    assert shown["schema"] == "menu.opened" and shown["valid_now"] is False
+    assert [(f["instanceLocation"], f["keywordLocation"].split("/")[-1]) for f in shown["faults"]] == [("/item", "maxLength")]
+    done = ctl(gateway, "quarantine", "redrive", "--schema", "menu.opened")
+    assert done["redriven"] == 1 and done["still_rejected"] == 1 and done["last_keyword"] == "maxLength"
+    home, settings = streamed(gateway, 3)
+    assert "redriven" not in home and home["seq"] == 4
+    assert settings["redriven"] is True and settings["seq"] == 1 and settings["stream"] == first["stream"]
+    assert settings["schema"] == "menu.opened" and settings["schema_version"] == 1
+    assert settings["data"]["item"] == "settings" and settings["data"]["mail"] != "ann@example.org"
+    assert b"ann@example.org" not in b"".join(f.read_bytes() for f in gateway.data.rglob("*") if f.is_file())
+    assert ctl(gateway, "quarantine", "drop", "--id", f"tv-1/{second['stream']}/3")["dropped"] == 1
+    assert quarantined(gateway) == []
+    assert gateway.metric("tributary_events_redriven_total") == 1
+    assert gateway.metric('tributary_schema_valid_total{schema="menu.opened",version="1",id="1"}') == 1
+
+
+def test_only_what_is_named_is_settled(gateway):
+    for name in ("tv-1", "tv-2"):
+        tv = Device(gateway, name).online()
+        send(tv, [menu("a"), (CUSTOM, {SCHEMA_FIELD: "other@3", DATA_FIELD: {}}), (99, {})])
+    assert len(quarantined(gateway)) == 6
+    assert "say which" in ctl(gateway, "quarantine", "drop", code=2)
+    assert ctl(gateway, "quarantine", "drop", "--schema", "other", "--device", "tv-2")["dropped"] == 1
+    assert ctl(gateway, "quarantine", "drop", "--schema", "none")["matched"] == 0
+    register(gateway, "menu.opened", MENU)
+    assert ctl(gateway, "quarantine", "redrive", "--device", "tv-1")["redriven"] == 1
+    left = {(item["device"], item["seq"]) for item in quarantined(gateway)}
+    assert left == {("tv-1", 2), ("tv-1", 3), ("tv-2", 1), ("tv-2", 3)}
+    assert [event["device"] for event in streamed(gateway, 1)] == ["tv-1"]
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_what_waits_survives_a_restart_and_comes_once(make_gateway, how):
+    gateway = make_gateway().start()
+    tv = Device(gateway, "tv-1").online()
+    send(tv, [menu(f"item-{i}") for i in range(300)])
+    if how == "kill":
+        gateway.kill()
+    else:
+        gateway.stop()
+    gateway.start()
+    assert len(quarantined(gateway)) == 300
+    register(gateway, "menu.opened", MENU)
+    assert ctl(gateway, "quarantine", "redrive", "--all")["redriven"] == 300
+    if how == "kill":
+        gateway.kill()
+    else:
+        gateway.stop()
+    gateway.start()
+    assert quarantined(gateway) == []
+    events = streamed(gateway, 300)
+    assert [event["data"]["item"] for event in events] == [f"item-{i}" for i in range(300)]
+    assert all(event["redriven"] for event in events)
+
+
+def test_a_kill_in_the_middle_of_a_redrive_loses_and_doubles_nothing(make_gateway):
+    gateway = make_gateway().start()
+    tv = Device(gateway, "tv-1").online()
+    for part in range(4):
+        send(tv, [menu(f"item-{part}-{i}") for i in range(500)])
+    register(gateway, "menu.opened", MENU)
+    kills = 0
+    for attempt in range(12):
+        redrive = subprocess.Popen([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "quarantine",
+                                    "redrive", "--all"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.004 * (attempt + 1))
+        gateway.process.send_signal(signal.SIGKILL)
+        gateway.process.wait()
+        gateway.ended_by_us = True
+        redrive.wait(30)
+        gateway.start()
+        left = len(quarantined(gateway))
+        kills += 0 < left < 2000
+        if left == 0:
+            break
+        streamed(gateway, 2000 - left)
+        register(gateway, "menu.opened", MENU)
+    assert kills >= 1, "no kill came in the middle"
+    if quarantined(gateway):
+        ctl(gateway, "quarantine", "redrive", "--all")
+    assert {event["data"]["item"] for event in streamed(gateway, 2000)} == \
+        {f"item-{part}-{i}" for part in range(4) for i in range(500)}
