@@ -105,8 +105,12 @@ static int open_sink(struct worker *w, struct gw_error *error)
     int rc = w->sink.open(w->sink.self, &at, error);
     if (rc != GW_OK)
         return rc;
-    const uint64_t begin = gw_journal_begin(journal), end = gw_journal_end(journal);
-    if (at.known && at.epoch != gw_journal_epoch(journal))
+    const uint64_t begin = gw_journal_begin(journal);
+    uint64_t end = 0;
+    rc = at.known ? gw_journal_position_end(journal, at.epoch, &end) : GW_OK;
+    if (rc != GW_OK && rc != GW_ENOTFOUND)
+        return gw_error_set(error, rc, 0, "the journal's epochs cannot be read for sink %s", w->sink.name);
+    if (rc == GW_ENOTFOUND)
         return gw_error_set(
             error, GW_ESTALE, 0,
             "sink %s holds data of another journal (epoch %016llx, this one is %016llx): restore the "
@@ -115,7 +119,7 @@ static int open_sink(struct worker *w, struct gw_error *error)
     if (at.known && (at.next > end || (at.next == end && at.index > 0)))
         return gw_error_set(
             error, GW_ESTALE, 0,
-            "sink %s is ahead of the journal (its next entry is %llu, the journal ends at %llu): was "
+            "sink %s is ahead of the journal (its next entry is %llu, what they share ends at %llu): was "
             "an older journal restored? Restore the newer one, or move the sink's folder aside",
             w->sink.name, (unsigned long long)at.next, (unsigned long long)end);
     w->next = at.known ? at.next : begin;

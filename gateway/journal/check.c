@@ -209,8 +209,9 @@ static void estimate_from(struct estimate *e, const uint8_t *buf, size_t len, ui
         if ((size_t)(end - p) < GW_BLOCK_HEADER_BYTES)
             break;
         uint64_t count = gw_get32(p + 12), first = gw_get64(p + 24);
-        bool sensible = gw_get64(p + 16) == e->epoch && first >= e->first_offset && first < e->limit &&
-                        count <= e->limit - first && first + count > e->newest;
+        bool sensible = (e->epoch == GW_EPOCH_ANY || gw_get64(p + 16) == e->epoch) &&
+                        first >= e->first_offset && first < e->limit && count <= e->limit - first &&
+                        first + count > e->newest;
         if (sensible && block_is_whole(e->fd, buf_at + (uint64_t)(p - buf), gw_get32(p + 8)))
             e->newest = first + count;
     }

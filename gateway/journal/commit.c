@@ -375,6 +375,35 @@ int gw_journal_commit(struct gw_journal *journal, struct gw_journal_write *const
     return 0;
 }
 
+int gw_journal_append(struct gw_journal *journal, const struct gw_journal_entry *entries, size_t count,
+                      struct gw_error *error)
+{
+    struct gw_journal_write *writes = calloc(count, sizeof *writes);
+    if (!writes || !reserve_items(journal, count)) {
+        free(writes);
+        return gw_error_set(error, GW_ENOMEM, 0, "out of memory for %zu entries", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        writes[i] =
+            (struct gw_journal_write){.device = "", .entry = entries[i].data, .entry_len = entries[i].len};
+        journal->items[i] = (struct gw_segment_item){.write = &writes[i]};
+    }
+    int rc = GW_EAGAIN;
+    for (int attempt = 0; attempt < 2 && rc == GW_EAGAIN; attempt++) {
+        rc = ready(journal, error);
+        if (rc != 0)
+            break;
+        rc = gw_segment_append(&journal->active->segment, &journal->tail, journal->items, count);
+        if (rc == 0)
+            publish(journal, 0);
+        else if (rc != GW_EAGAIN)
+            rc = append_failed(journal, rc, error);
+        journal->active_full = rc == GW_EAGAIN;
+    }
+    free(writes);
+    return rc == GW_EAGAIN ? gw_error_set(error, GW_EFULL, 0, "entries do not fit into a segment") : rc;
+}
+
 int gw_journal_stream_get(struct gw_journal *journal, const char *device, uint64_t stream,
                           struct gw_journal_stream *out)
 {

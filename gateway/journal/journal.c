@@ -68,6 +68,7 @@ static struct gw_journal *journal_new(const struct gw_journal_config *config)
     journal->quota_bytes = config->quota_bytes;
     journal->retention_bytes = config->retention_bytes;
     journal->retention_ms = config->retention_ms;
+    journal->any_epoch = config->any_epoch;
     journal->forget_ms = config->stream_forget_ms ? config->stream_forget_ms : GW_JOURNAL_FORGET_MS;
     journal->lock_fd = -1;
     journal->clock_offset_ms = (int64_t)(gw_journal_wall_ms() - gw_journal_mono_ms());

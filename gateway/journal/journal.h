@@ -23,6 +23,7 @@ struct gw_journal_config {
     uint64_t quota_bytes;      /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
     uint64_t retention_bytes;  /* what every sink has is kept up to this size, 0: no bound ... */
     uint64_t retention_ms;     /* ... and this long, 0: no bound; with neither it goes at once */
+    bool any_epoch;            /* a salvage: segments that meta does not know may be of epochs before */
     uint64_t stream_forget_ms; /* rows not touched for this long are forgotten; 0: 90 days */
 };
 
@@ -131,6 +132,10 @@ GW_MUST_CHECK int gw_journal_read(struct gw_journal *journal, uint64_t offset, u
                                   size_t *out_needed);
 uint64_t gw_journal_end(const struct gw_journal *journal);   /* offset after the newest durable entry */
 uint64_t gw_journal_begin(const struct gw_journal *journal); /* oldest offset kept */
+
+/* 0 with the offset up to which a sink's position in that epoch holds here: gw_journal_end, or of an epoch before this
+ * one where the two part. GW_ENOTFOUND: another journal's; GW_EDAMAGED; GW_EIO. */
+GW_MUST_CHECK int gw_journal_position_end(struct gw_journal *journal, uint64_t epoch, uint64_t *out_end);
 
 /* A sink's cursor: next offset it needs. Kept in memory, synced to meta at most once a second and at close. */
 GW_MUST_CHECK int gw_journal_cursor_set(struct gw_journal *journal, const char *sink, uint64_t offset);

@@ -96,9 +96,17 @@ struct gw_meta_txn {
 typedef int (*gw_meta_change_fn)(void *context, struct gw_meta_txn *txn);
 GW_MUST_CHECK int gw_meta_update(struct gw_meta *meta, gw_meta_change_fn change, void *context);
 
+/* A new random epoch; positions of the one before it hold up to `end`. Errors of gw_meta_update. */
+GW_MUST_CHECK int gw_meta_mint(struct gw_meta *meta, uint64_t end);
+/* 0 with the offset up to which positions of an epoch before this one hold; GW_ENOTFOUND: not one of ours; GW_EDAMAGED;
+ * GW_EIO. */
+GW_MUST_CHECK int gw_meta_ancestor_get(struct gw_meta *meta, uint64_t epoch, uint64_t *out_end);
+
 /* Puts a new environment in the place of a poisoned one, at most once a second; nothing to do else. It may block for
  * as long as a start takes. GW_EIO, GW_EFULL: it stays as it is. Any thread. */
 GW_MUST_CHECK int gw_meta_renew(struct gw_meta *meta);
+/* A copy of it as it is now, synced, in a folder that is there. 0 or an errno value. Any thread. */
+int gw_meta_copy(struct gw_meta *meta, const char *folder);
 /* Keeps a file beside the map that is as large as it: given up when the map must grow, or be renewed, on a full disk.
  * Tried at most each ten seconds. Any thread. */
 void gw_meta_keep_ballast(struct gw_meta *meta);
@@ -106,6 +114,7 @@ void gw_meta_keep_ballast(struct gw_meta *meta);
 /* Inside gw_meta_update. They return what `change` is to return: LMDB's codes. */
 GW_MUST_CHECK int gw_meta_row_merge(struct gw_meta_txn *t, const char *device, size_t device_len,
                                     uint64_t stream, const struct gw_row *row);
+GW_MUST_CHECK int gw_meta_ancestor_put(struct gw_meta_txn *t, uint64_t epoch, uint64_t end);
 GW_MUST_CHECK int gw_meta_next_put(struct gw_meta_txn *t, uint64_t next);
 /* As put, but never lowers it: an offset is given once. */
 GW_MUST_CHECK int gw_meta_next_raise(struct gw_meta_txn *t, uint64_t next);

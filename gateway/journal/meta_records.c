@@ -83,40 +83,50 @@ int gw_identity_get(MDB_txn *txn, MDB_dbi info, struct gw_identity *out)
     return 0;
 }
 
-int gw_meta_next_put(struct gw_meta_txn *t, uint64_t next)
+int gw_meta_number_put(struct gw_meta_txn *t, const char *name, uint64_t number)
 {
-    return put_number(t->txn, t->meta->info, INFO_NEXT, next);
+    return put_number(t->txn, t->meta->info, name, number);
 }
 
-static int get_next(MDB_txn *txn, MDB_dbi info, uint64_t *out_next)
+static int get_number(MDB_txn *txn, MDB_dbi info, const char *name, uint64_t *out_number)
 {
-    MDB_val key = text_key(INFO_NEXT), value;
+    MDB_val key = text_key(name), value;
     int rc = mdb_get(txn, info, &key, &value);
     if (rc == 0 && !sound(&key, &value, NUMBER_BYTES))
         rc = MDB_CORRUPTED;
     if (rc == 0)
-        *out_next = gw_get64((const uint8_t *)value.mv_data + 5);
+        *out_number = gw_get64((const uint8_t *)value.mv_data + 5);
     return rc;
 }
 
-int gw_meta_next_raise(struct gw_meta_txn *t, uint64_t next)
-{
-    uint64_t now;
-    int rc = get_next(t->txn, t->meta->info, &now);
-    return rc != 0 || next <= now ? rc : gw_meta_next_put(t, next);
-}
-
-int gw_meta_next_get(struct gw_meta *meta, uint64_t *out_next)
+int gw_meta_number_get(struct gw_meta *meta, const char *name, uint64_t *out_number)
 {
     pthread_rwlock_rdlock(&meta->map_lock);
     MDB_txn *txn;
     int rc = mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &txn);
     if (rc == 0) {
-        rc = get_next(txn, meta->info, out_next);
+        rc = get_number(txn, meta->info, name, out_number);
         mdb_txn_abort(txn);
     }
     pthread_rwlock_unlock(&meta->map_lock);
     return gw_store_error(rc);
+}
+
+int gw_meta_next_put(struct gw_meta_txn *t, uint64_t next)
+{
+    return gw_meta_number_put(t, INFO_NEXT, next);
+}
+
+int gw_meta_next_raise(struct gw_meta_txn *t, uint64_t next)
+{
+    uint64_t now;
+    int rc = get_number(t->txn, t->meta->info, INFO_NEXT, &now);
+    return rc != 0 || next <= now ? rc : gw_meta_next_put(t, next);
+}
+
+int gw_meta_next_get(struct gw_meta *meta, uint64_t *out_next)
+{
+    return gw_meta_number_get(meta, INFO_NEXT, out_next);
 }
 
 /* --- rows --- */

@@ -17,6 +17,11 @@ GW_MUST_CHECK int gw_identity_put(MDB_txn *txn, MDB_dbi info, const struct gw_id
 /* 0, GW_ENOTFOUND, GW_EDAMAGED, GW_EIO. */
 GW_MUST_CHECK int gw_identity_get(MDB_txn *txn, MDB_dbi info, struct gw_identity *out);
 
+/* A number by its name in `info`. LMDB's codes. */
+GW_MUST_CHECK int gw_meta_number_put(struct gw_meta_txn *t, const char *name, uint64_t number);
+/* 0, GW_ENOTFOUND, GW_EDAMAGED, GW_EIO. */
+GW_MUST_CHECK int gw_meta_number_get(struct gw_meta *meta, const char *name, uint64_t *out_number);
+
 /* Calls visit for each record in order; a result other than 0 ends the walk and is returned. 0, GW_EIO. */
 typedef int (*gw_record_fn)(void *context, const MDB_val *key, const MDB_val *value);
 GW_MUST_CHECK int gw_meta_each_record(struct gw_meta *meta, MDB_dbi dbi, gw_record_fn visit, void *context);

@@ -53,6 +53,22 @@ void gw_meta_keep_ballast(struct gw_meta *meta)
     pthread_mutex_unlock(&meta->write_lock);
 }
 
+/* --- copies --- */
+
+int gw_meta_copy(struct gw_meta *meta, const char *folder)
+{
+    struct gw_path data = gw_path_join(folder, GW_STORE_DATA);
+    pthread_mutex_lock(&meta->write_lock);
+    pthread_rwlock_rdlock(&meta->map_lock);
+    int rc = mdb_env_copy(meta->env, folder);
+    pthread_rwlock_unlock(&meta->map_lock);
+    pthread_mutex_unlock(&meta->write_lock);
+    if (rc != 0)
+        return rc > 0 ? rc : EIO;
+    int e = gw_file_sync(data.text);
+    return e != 0 ? e : gw_folder_sync(folder);
+}
+
 /* --- renewal --- */
 
 static int copy_database(MDB_txn *from, MDB_dbi from_dbi, MDB_txn *to, MDB_dbi to_dbi)

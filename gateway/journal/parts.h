@@ -12,6 +12,7 @@
 
 #include "journal/folder.h"
 #include "journal/journal.h"
+#include "journal/maintain.h"
 #include "journal/meta.h"
 #include "journal/rows.h"
 #include "journal/segment.h"
@@ -25,6 +26,7 @@
     ((size_t)1 << 18) /* streams a segment may touch: bounds memory and the time of a seal */
 #define GW_JOURNAL_SINKS_MAX 32
 #define GW_JOURNAL_OPEN_PARTS_MAX 4 /* sealed segments mapped at once */
+#define GW_JOURNAL_EPOCHS_MAX 64
 #define GW_JOURNAL_CURSOR_SYNC_MS 1000
 #define GW_JOURNAL_ENTRY_BYTES_MIN                                                                           \
     4u /* what an entry takes at least: bounds the offsets a segment can hold */
@@ -54,6 +56,15 @@ struct gw_settled {
     size_t count, durable, capacity; /* beyond `durable`: of the transaction under way */
 };
 
+/* Of a thread that waits for the committer. Lock held over `done`. */
+struct gw_backup_request {
+    const char *folder;
+    struct gw_journal_summary summary;
+    struct gw_error error;
+    int rc;
+    bool done;
+};
+
 /* How full it is, as the newest reclaim found it. */
 struct gw_room {
     uint64_t limit_bytes, retained_bytes;
@@ -64,7 +75,11 @@ struct gw_journal {
     char *folder;
     struct gw_path segments_folder, damaged_folder;
     uint64_t segment_bytes, quota_bytes, forget_ms, retention_bytes, retention_ms;
-    struct gw_room room; /* lock held */
+    struct gw_room room;              /* lock held */
+    struct gw_backup_request *backup; /* lock held; NULL: none is asked for */
+    bool any_epoch; /* a salvage: segments without a record may be of epochs before; these were met */
+    uint64_t epochs[GW_JOURNAL_EPOCHS_MAX];
+    size_t epoch_count;
     int lock_fd;
     struct gw_meta *meta;
 
@@ -137,6 +152,11 @@ bool gw_journal_judge_active(struct gw_journal *journal);
 /* Cuts the data file to its used bytes, and digests it. */
 GW_MUST_CHECK int gw_journal_shrink(const char *folder, uint64_t used_bytes);
 
+/* commit.c: appends entries of any kind, without rows. One synced transaction; entries are at most a quarter of a
+ * segment together. Errors as gw_journal_commit. */
+GW_MUST_CHECK int gw_journal_append(struct gw_journal *journal, const struct gw_journal_entry *entries,
+                                    size_t count, struct gw_error *error);
+
 /* retain.c */
 /* Lock held: whether the oldest part, which every sink has passed, is to go now. passed: offset that they all have. */
 bool gw_journal_outlived(const struct gw_journal *journal, uint64_t passed, uint64_t now_ms);
@@ -145,6 +165,9 @@ void gw_journal_note_room(struct gw_journal *journal, uint64_t passed);
 uint64_t gw_journal_disk_bytes(const struct gw_journal *journal); /* lock held, or the committer's thread */
 /* Wall clock less monotonic clock has moved since the journal was opened: nothing is done for its age. */
 bool gw_journal_clock_jumped(const struct gw_journal *journal);
+
+/* backup.c: does what gw_journal_request_backup asked for. */
+void gw_journal_serve_backup(struct gw_journal *journal);
 
 /* reclaim.c */
 GW_MUST_CHECK int gw_journal_cursors_load(struct gw_journal *journal);

@@ -181,6 +181,7 @@ static int mend(struct gw_journal *journal)
 {
     int rc = gw_meta_renew(journal->meta);
     gw_meta_keep_ballast(journal->meta);
+    gw_journal_serve_backup(journal);
     if (rc == 0 && journal->active && gw_journal_judge_active(journal)) {
         journal->active_failed = true;
         rc = gw_journal_seal(journal, NULL);

@@ -118,6 +118,11 @@ static int remove_part(struct gw_journal *journal, struct gw_part *part)
     return e != 0 ? gw_error_of_errno(e) : gw_meta_update(journal->meta, drop_record, &first);
 }
 
+static uint64_t epoch_wanted(const struct gw_journal *journal)
+{
+    return journal->any_epoch ? GW_EPOCH_ANY : journal->meta->epoch;
+}
+
 /*
  * Nobody knows how far a damaged segment went, and a sink may have read to its end. So the next one begins
  * beyond any offset that it can have held.
@@ -132,9 +137,22 @@ static int lose(struct gw_journal *journal, struct gw_part *part, const char *wh
     if (bytes < part->bytes)
         bytes = part->bytes;
     uint64_t limit = part->first + bytes / GW_JOURNAL_ENTRY_BYTES_MIN;
-    part->lost = gw_check_estimate_end(folder.text, journal->meta->epoch, part->first, limit) - part->first;
+    for (size_t i = 0; i < journal->part_count; i++) /* only where meta was lost is there one behind it */
+        if (journal->parts[i]->first > part->first && journal->parts[i]->first < limit)
+            limit = journal->parts[i]->first;
+    part->lost = gw_check_estimate_end(folder.text, epoch_wanted(journal), part->first, limit) - part->first;
     part->end = limit;
     return gw_part_set_aside(journal, part, why);
+}
+
+/* Of a segment that is kept: the salvage tells meta of it. */
+static void note_epoch(struct gw_journal *journal, uint64_t epoch)
+{
+    bool known = epoch == journal->meta->epoch || journal->epoch_count == GW_JOURNAL_EPOCHS_MAX;
+    for (size_t i = 0; i < journal->epoch_count; i++)
+        known = known || journal->epochs[i] == epoch;
+    if (!known)
+        journal->epochs[journal->epoch_count++] = epoch;
 }
 
 static int recover_active(struct gw_journal *journal, struct gw_part *part)
@@ -147,7 +165,7 @@ static int recover_active(struct gw_journal *journal, struct gw_part *part)
     /* A killed process may have left its last commit in the cache only: what is merged from here on must be
      * on disk. */
     int e = gw_file_sync(data.text);
-    int rc = e != 0 ? GW_EDAMAGED : gw_check_segment(folder.text, journal->meta->epoch, part->first, &walk);
+    int rc = e != 0 ? GW_EDAMAGED : gw_check_segment(folder.text, epoch_wanted(journal), part->first, &walk);
     if (rc == 0 && walk.blocks == 0)
         return remove_part(journal, part);
     if (rc == 0 && (e = gw_journal_shrink(folder.text, walk.used_bytes)) != 0)
@@ -160,6 +178,7 @@ static int recover_active(struct gw_journal *journal, struct gw_part *part)
         return lose(journal, part, e != 0 ? strerror(e) : "the check after an unclean stop failed");
     if (rc != 0)
         return rc;
+    note_epoch(journal, walk.epoch);
     part->entries = part->lost = walk.entries;
     part->end = part->first + (walk.entries ? walk.entries : 1);
     part->bytes = walk.used_bytes;
@@ -182,7 +201,7 @@ static int recover_suspect(struct gw_journal *journal, struct gw_part *part)
 {
     struct gw_path folder = gw_part_folder(journal, part);
     struct gw_segment_walk walk;
-    int rc = gw_check_segment(folder.text, journal->meta->epoch, part->first, &walk);
+    int rc = gw_check_segment(folder.text, GW_EPOCH_ANY, part->first, &walk);
     if (rc == 0 && walk.entries < part->entries)
         rc = GW_EDAMAGED;
     if (rc == 0)

@@ -90,8 +90,11 @@ GW_MUST_CHECK int gw_segment_each_quarantine(const struct gw_segment *segment, g
 /* Reads and checks everything. Maps what may be damaged: for a child process only (check.h). */
 struct gw_segment_walk {
     uint64_t end, entries, used_bytes;
+    uint64_t epoch; /* of its blocks */
     uint32_t blocks, quarantine;
 };
+/* For `epoch` below: that of the first block, and all the same. A journal may hold segments of epochs before its own. */
+#define GW_EPOCH_ANY 0u
 GW_MUST_CHECK int gw_segment_walk(const char *folder, uint64_t epoch, uint64_t first_offset,
                                   struct gw_segment_walk *out);
 

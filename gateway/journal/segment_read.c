@@ -220,6 +220,8 @@ static int walk_block(void *context, const MDB_val *key, const MDB_val *value)
     if (key->mv_size != 12 || gw_block_read(&block, value->mv_data, value->mv_size) != 0)
         return GW_EDAMAGED;
     const struct gw_block_head *head = &block.head;
+    if (walk->epoch == GW_EPOCH_ANY)
+        walk->epoch = head->epoch;
     uint8_t expected_key[12];
     gw_put64_be(expected_key, walk->found.end);
     gw_put32_be(expected_key + 8, walk->found.blocks);
@@ -279,6 +281,7 @@ int gw_segment_walk(const char *folder, uint64_t epoch, uint64_t first_offset, s
         rc = gw_segment_each_quarantine(&segment, walk_quarantine, &walk);
     if (rc == 0 && (walk.txn != newest_txn || walk.found.quarantine != walk.quarantine_claimed))
         rc = GW_EDAMAGED;
+    walk.found.epoch = walk.epoch;
     walk.found.used_bytes = gw_store_used_bytes(segment.env);
     gw_segment_close(&segment);
     if (rc == 0)
