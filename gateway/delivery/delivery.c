@@ -127,6 +127,8 @@ static int open_sink(struct worker *w, struct gw_error *error)
         count_lost(w, w->next, begin - w->next);
         w->next = begin;
     }
+    if (at.known) /* else it would be 0 until the next event */
+        gw_metric_set(w->sink.offset_metric, w->next);
     return GW_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "journal/journal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,17 @@ static int open_or_format(struct gw_journal *journal, struct gw_error *error)
     return gw_meta_open(meta.text, true, &journal->meta, error);
 }
 
+static uint64_t count_damaged(const char *folder)
+{
+    uint64_t count = 0;
+    DIR *dir = opendir(folder);
+    for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
+        count += gw_part_is_to_salvage(entry->d_name);
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
 int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **out, struct gw_error *error)
 {
     int rc = check_config(config, error);
@@ -184,6 +196,7 @@ int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **
         return rc;
     }
     journal->quarantine_count = gw_meta_quarantine_count(journal->meta);
+    journal->damaged_folders = count_damaged(journal->damaged_folder.text);
     *out = journal;
     return 0;
 }
@@ -222,6 +235,9 @@ void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *o
         stats.segments += part->state != GW_SEGMENT_DAMAGED;
         stats.disk_bytes += part->bytes;
     }
+    /* The sinks pass a damaged one, and then it leaves the list; until it is salvaged it stays an alarm. */
+    if (stats.damaged_segments < journal->damaged_folders)
+        stats.damaged_segments = journal->damaged_folders;
     stats.quarantine_entries = journal->quarantine_count;
     stats.limit_bytes = journal->room.limit_bytes;
     stats.retained_bytes = journal->room.retained_bytes;

@@ -159,6 +159,13 @@ static int put_record(void *context, struct gw_meta_txn *t)
     return rc != 0 ? rc : gw_meta_next_raise(t, record->end);
 }
 
+bool gw_part_is_to_salvage(const char *name)
+{
+    const size_t len = strlen(name), tail = sizeof GW_JOURNAL_SALVAGED - 1;
+    bool done = len > tail && strcmp(name + len - tail, GW_JOURNAL_SALVAGED) == 0;
+    return !done && strspn(name, "0123456789") == GW_SEGMENT_NAME_BYTES - 1;
+}
+
 static int move_to_damaged(const struct gw_journal *journal, const struct gw_part *part)
 {
     struct gw_path from = gw_part_folder(journal, part);
@@ -200,6 +207,9 @@ int gw_part_set_aside(struct gw_journal *journal, struct gw_part *part, const ch
     /* The note first: a folder without one would be taken for an unclean stop at the next start. */
     int rc = gw_meta_update(journal->meta, put_record, &record);
     int e = rc == 0 ? move_to_damaged(journal, part) : 0;
+    pthread_mutex_lock(&journal->lock);
+    journal->damaged_folders++;
+    pthread_mutex_unlock(&journal->lock);
     if (e != 0)
         gw_log(GW_LOG_ERROR, "journal.segment_stuck", "a damaged segment cannot be moved to damaged/",
                GW_TEXT("segment", gw_segment_name(record.first).text), GW_TEXT("error", strerror(e)));

@@ -26,6 +26,7 @@
     ((size_t)1 << 18) /* streams a segment may touch: bounds memory and the time of a seal */
 #define GW_JOURNAL_SINKS_MAX 32
 #define GW_JOURNAL_OPEN_PARTS_MAX 4 /* sealed segments mapped at once */
+#define GW_JOURNAL_SALVAGED ".salvaged"
 #define GW_JOURNAL_EPOCHS_MAX 64
 #define GW_JOURNAL_CURSOR_SYNC_MS 1000
 #define GW_JOURNAL_ENTRY_BYTES_MIN                                                                           \
@@ -90,6 +91,7 @@ struct gw_journal {
     struct gw_part *active; /* the last part, or NULL: the next commit makes one */
     struct gw_segment_tail tail;
     uint64_t begin, end, use_counter, quarantine_count;
+    uint64_t damaged_folders; /* in damaged/, not yet salvaged or removed */
     struct gw_rows rows;
     struct gw_settled settled;
     bool active_full, active_failed;
@@ -127,6 +129,8 @@ void gw_part_release(struct gw_journal *journal, struct gw_part *part); /* lock 
  */
 GW_MUST_CHECK int gw_part_set_aside(struct gw_journal *journal, struct gw_part *part, const char *why);
 
+/* Whether a name in damaged/ is that of a segment that was not salvaged. */
+bool gw_part_is_to_salvage(const char *name);
 /* recover.c: reads the list of segments and mends what an unclean stop left. */
 GW_MUST_CHECK int gw_journal_recover(struct gw_journal *journal, struct gw_error *error);
 

@@ -11,7 +11,6 @@
 #include "journal/parts.h"
 #include "journal/scan.h"
 
-#define SALVAGED ".salvaged"
 #define FLUSH_BYTES ((size_t)1 << 20)
 #define FLUSH_ENTRIES 4096u
 #define SEGMENT_BYTES ((uint64_t)80 << 20) /* four of the largest messages; it is cut to what it holds */
@@ -160,7 +159,7 @@ static int take_folder(struct salvage *s, const char *name)
     struct gw_path folder = gw_path_join(s->journal->damaged_folder.text, name),
                    data = gw_path_join(folder.text, "data.mdb"), done;
     uint64_t entries = 0;
-    int n = snprintf(done.text, sizeof done.text, "%s" SALVAGED, folder.text);
+    int n = snprintf(done.text, sizeof done.text, "%s" GW_JOURNAL_SALVAGED, folder.text);
     int rc = n < 0 || (size_t)n >= sizeof done.text ? GW_EINVALID : take_file(s, data.text, &entries);
     if (rc != 0)
         return rc;
@@ -182,14 +181,6 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_to_do(const char *name)
-{
-    const size_t len = strlen(name), tail = sizeof SALVAGED - 1;
-    bool done = len > tail && strcmp(name + len - tail, SALVAGED) == 0;
-    return !done && len >= GW_SEGMENT_NAME_BYTES - 1 &&
-           strspn(name, "0123456789") == GW_SEGMENT_NAME_BYTES - 1;
-}
-
 /* In the order of offsets, which is that of names. */
 static int take_all(struct salvage *s)
 {
@@ -198,7 +189,7 @@ static int take_all(struct salvage *s)
     char *names[1024];
     size_t n = 0;
     for (int i = 0; i < count; i++) {
-        if (is_to_do(list[i]->d_name) && n < sizeof names / sizeof *names)
+        if (gw_part_is_to_salvage(list[i]->d_name) && n < sizeof names / sizeof *names)
             names[n++] = list[i]->d_name;
     }
     if (n > 0)

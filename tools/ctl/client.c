@@ -1,5 +1,6 @@
 /* The admin socket, seen from a client: one GET, one JSON answer. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -96,6 +97,13 @@ int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON *
 int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree)
 {
     return ctl_ask(ctl, "GET", path, out_tree);
+}
+
+void ctl_add_number(cJSON *object, const char *name, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    (void)cJSON_AddRawToObject(object, name, text);
 }
 
 uint64_t ctl_number(const cJSON *object, const char *name)

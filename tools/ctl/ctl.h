@@ -58,6 +58,8 @@ int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree);
 int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON **out_tree);
 /* A number of any size that stands as raw JSON; 0 if it is not there. */
 uint64_t ctl_number(const cJSON *object, const char *name);
+/* Adds a number exactly, as raw JSON. */
+void ctl_add_number(cJSON *object, const char *name, uint64_t value);
 /* A text; "" if it is not there. */
 const char *ctl_text(const cJSON *object, const char *name);
 

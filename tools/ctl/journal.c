@@ -9,13 +9,14 @@
 
 #include "admin/routes.h"
 #include "ctl.h"
+#include "maintain.h"
 
 #define QUARANTINE_LIMIT 1000
 #define QUARANTINE_LIMIT_MAX 16384
 
 static const char *const sinks[] = {"stream", "lake"};
 
-static int open_offline(const struct ctl *ctl, struct gw_journal **out)
+int ctl_open_journal(const struct ctl *ctl, struct gw_journal **out)
 {
     char *format;
     struct stat status;
@@ -55,7 +56,7 @@ static int ask(const struct ctl *ctl, const char *path,
     if (!ctl->data || ctl_answers(ctl))
         return ctl_get(ctl, path, out_tree);
     struct gw_journal *journal = NULL;
-    int code = open_offline(ctl, &journal);
+    int code = ctl_open_journal(ctl, &journal);
     if (code != CTL_OK)
         return code;
     cJSON *tree = cJSON_CreateObject();
@@ -78,8 +79,10 @@ static int fill_journal(cJSON *tree, struct gw_journal *journal, uint64_t limit)
 
 int ctl_journal(const struct ctl *ctl)
 {
-    if (ctl->argument_count != 1 || strcmp(ctl->arguments[0], "inspect") != 0)
-        return ctl_fail(CTL_USAGE, "journal takes one word: tributaryctl journal inspect");
+    if (ctl->argument_count >= 1 && strcmp(ctl->arguments[0], "inspect") != 0)
+        return ctl_maintain(ctl);
+    if (ctl->argument_count != 1)
+        return ctl_fail(CTL_USAGE, "journal takes one word: see tributaryctl help journal");
     cJSON *tree = NULL;
     int rc = ask(ctl, "/v1/status", fill_journal, 0, &tree);
     if (rc != CTL_OK)

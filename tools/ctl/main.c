@@ -25,8 +25,25 @@ static const struct command {
      "Reads the files in the data folder (--data or --config); the gateway need not run. Exit code 1 if "
      "damaged places\n"
      "were stepped over.\n"},
-    {"journal", ctl_journal, "inspect", "what the journal holds: offsets, segments, quarantine, sinks",
-     "Asks the running gateway; without one it takes the lock and opens the journal itself.\n"},
+    {"journal", ctl_journal, "inspect|verify|...", "look at the journal, save it, mend it",
+     "  journal inspect          offsets, segments, quarantine, sinks\n"
+     "  journal verify           compares all that is stored with its digests and changes nothing; --data "
+     "may be a "
+     "backup\n"
+     "  journal export [--from OFFSET] [--limit ENTRIES]\n"
+     "                           events as lines of JSON, each with the offset of its entry\n"
+     "  journal backup FOLDER    seals, links the segments into FOLDER and copies meta; on the same file "
+     "system, and not "
+     "there yet\n"
+     "  journal restore BACKUP   makes a journal in --data of what is sound in BACKUP, under a new epoch\n"
+     "  journal salvage          appends anew what is whole in damaged segments; makes a lost meta of the "
+     "segments\n"
+     "  journal upgrade          brings the files to the newest format\n"
+     "\n"
+     "inspect asks the running gateway; without one, and for the others, it takes the journal's lock: the "
+     "gateway must "
+     "be stopped.\n"
+     "Keys are no part of a backup. Exit code 1 if anything is damaged or was left out.\n"},
     {"quarantine", ctl_quarantine, "list|show|...", "what was rejected, and why; try it again, or drop it",
      "  quarantine list [--limit N]           the oldest N (1000) of the events that are kept sealed for 7 "
      "days, "
