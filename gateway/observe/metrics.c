@@ -131,26 +131,27 @@ void gw_metrics_print_reference(FILE *out)
     for (int i = 0; i < GW_METRIC_COUNT; i++)
         fprintf(out, "| `%s` | %s | %s |\n", declared[i].name, kind_names[declared[i].kind],
                 declared[i].help);
-    fputs("| `tributary_build_info` | gauge | 1, with the version as label |\n"
-          "| `tributary_ready` | gauge | 1 while `/readyz` answers 200 |\n"
-          "| `tributary_uptime_seconds` | gauge | time since the start |\n"
-          "| `process_...` | | CPU, memory, descriptors and start time, as Prometheus' own clients name them "
-          "|\n\n"
-          "## What to alarm on\n\n"
-          "| when | because |\n|---|---|\n"
-          "| `increase(tributary_events_unaccounted_total[1h]) > 0` | a device has a hole that it did not "
-          "declare |\n"
-          "| `increase(tributary_commit_failures_total[10m]) > 0` | the journal cannot be written: nothing "
-          "is acked |\n"
-          "| `tributary_journal_nearly_full == 1` | the journal is at 80% of its limit: devices are held back "
-          "next |\n"
-          "| `tributary_journal_damaged_segments > 0` | something in the journal is damaged: `tributaryctl "
-          "journal salvage` |\n"
-          "| `tributary_journal_end_offset - tributary_stream_offset` grows for an hour | the stream does "
-          "not keep up |\n"
-          "| `tributary_journal_end_offset - tributary_lake_offset` grows for an hour | the lake does not "
-          "keep up |\n"
-          "| `tributary_ready == 0` for 5 minutes | starting, draining, full or unwritable: `/readyz` says "
-          "which |\n",
-          out);
+    fputs(
+        "| `tributary_build_info` | gauge | 1, with the version as label |\n"
+        "| `tributary_ready` | gauge | 1 while `/readyz` answers 200 |\n"
+        "| `tributary_uptime_seconds` | gauge | time since the start |\n"
+        "| `process_...` | | CPU, memory, descriptors and start time, as Prometheus' own clients name them "
+        "|\n\n"
+        "## What to alarm on\n\n"
+        "| when | because |\n|---|---|\n"
+        "| `increase(tributary_events_unaccounted_total[1h]) > 0` | a device has a hole that it did not "
+        "declare |\n"
+        "| `increase(tributary_commit_failures_total[10m]) > 0` | the journal cannot be written: nothing "
+        "is acked |\n"
+        "| `tributary_journal_nearly_full == 1` | the journal is at 80% of its limit: devices are held back "
+        "next |\n"
+        "| `tributary_journal_damaged_segments > 0` | something in the journal is damaged: `tributaryctl "
+        "journal salvage` |\n"
+        "| `tributary_journal_end_offset - tributary_stream_offset` grows for an hour | the stream does "
+        "not keep up |\n"
+        "| `tributary_journal_end_offset - tributary_lake_offset` grows for an hour | the lake does not "
+        "keep up |\n"
+        "| `tributary_ready == 0` for 5 minutes | starting, draining, full or unwritable: `/readyz` says "
+        "which |\n",
+        out);
 }
