@@ -82,7 +82,8 @@ int ctl_journal(const struct ctl *ctl)
     if (ctl->argument_count >= 1 && strcmp(ctl->arguments[0], "inspect") != 0)
         return ctl_maintain(ctl);
     if (ctl->argument_count != 1)
-        return ctl_fail(CTL_USAGE, "journal takes one word: see tributaryctl help journal");
+        return ctl_fail(CTL_USAGE, "journal takes one word: tributaryctl journal inspect (or another, see "
+                                   "tributaryctl help journal)");
     cJSON *tree = NULL;
     int rc = ask(ctl, "/v1/status", fill_journal, 0, &tree);
     if (rc != CTL_OK)

@@ -281,7 +281,8 @@ static void test_damaged_folder_keeps_what_is_left(void **state)
     static const char *const sinks[] = {"stream"};
     assert_int_equal(gw_journal_cursor_set(f->journal, "stream", TOTAL), 0);
     assert_int_equal(gw_journal_reclaim(f->journal, sinks, 1), 0);
-    assert_int_equal(damaged_count(f), 1); /* an alarm until it is salvaged or removed, though no sink asks for it */
+    assert_int_equal(damaged_count(f),
+                     1); /* an alarm until it is salvaged or removed, though no sink asks for it */
     assert_true(gw_path_exists(moved));
     reopen_journal(f);
     assert_int_equal(damaged_count(f), 1);
