@@ -16,6 +16,7 @@
 #define GW_CONFIG_PATHS_MAX 4
 #define GW_CONFIG_ORIGINS_MAX 8
 #define GW_CONFIG_ALTERNATES_MAX 4
+#define GW_CONFIG_RANGES_MAX 16
 
 /*
  * Strings are owned by the config and live until gw_config_free; "" where absent. What each key means, its
@@ -31,6 +32,8 @@ struct gw_config {
         const char *origins[GW_CONFIG_ORIGINS_MAX];
         size_t origin_count;
         uint32_t ticket_lifetime_s; /* 0: sessions are not resumed */
+        const char *proxy_from[GW_CONFIG_RANGES_MAX];
+        size_t proxy_from_count;
     } listen;
     struct {
         const char *client_ca[GW_CONFIG_PATHS_MAX];
@@ -64,6 +67,12 @@ struct gw_config {
         uint32_t credit_bytes;
         uint64_t memory_bytes; /* sum of all credit */
         uint32_t hello_timeout_ms;
+        uint32_t handshake_timeout_ms;
+        uint32_t handshakes;    /* in progress */
+        uint32_t address_rate;  /* connections a second; 0: no limit */
+        uint32_t device_rate;   /* connections a minute; 0: no limit */
+        uint32_t device_events; /* a second; 0: no limit */
+        uint32_t hold_ms;       /* without credit, before BYE; 0: for ever */
         uint32_t keepalive_ms;
     } limits;
     struct {
@@ -74,7 +83,7 @@ struct gw_config {
     struct {
         const char *alternates[GW_CONFIG_ALTERNATES_MAX];
         size_t alternate_count;
-        uint32_t retry_after_ms;
+        uint32_t retry_after_ms, window_ms;
     } drain;
     struct {
         bool enabled;

@@ -1,13 +1,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/accept.h"
 #include "ingest/clock.h"
 #include "ingest/connection_internal.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
-/* TLS handshake and HTTP request together. */
-#define HEAD_MS 10000
+/* How long one core takes for a device that comes back, twice over. */
+#define RETURN_MS 2
 
 /* --- table --- */
 
@@ -39,7 +40,7 @@ struct gw_connection *gw_connection_new(struct gw_ingest_thread *thread, struct 
     connection->waiting = connection->counted = true;
     atomic_fetch_add_explicit(&thread->waiting, 1, memory_order_relaxed);
     atomic_fetch_add(&thread->ingest->open_total, 1);
-    connection->deadline_ms = gw_clock_mono_ms() + HEAD_MS;
+    connection->deadline_ms = thread->accepting_deadline_ms;
     connection->id =
         (uint64_t)thread->index << 56 | (uint64_t)slot->generation << 24 | (uint64_t)(slot - thread->slots);
     gw_frame_reader_init(&connection->frames);
@@ -50,8 +51,10 @@ struct gw_connection *gw_connection_new(struct gw_ingest_thread *thread, struct 
 /* It has said what it wants, was refused, or is gone. */
 void gw_connection_waits_no_more(struct gw_connection *connection)
 {
-    if (connection->waiting)
+    if (connection->waiting) {
         atomic_fetch_sub_explicit(&connection->thread->waiting, 1, memory_order_relaxed);
+        gw_accept_listen(connection->thread);
+    }
     connection->waiting = false;
 }
 
@@ -86,6 +89,10 @@ void gw_connection_closed(struct gw_connection *connection)
         atomic_fetch_sub(&ingest->websockets, 1);
         gw_metric_sub(GW_METRIC_CONNECTIONS, 1);
     }
+    if (connection->session.granted.events > connection->session.used.events)
+        gw_rates_give(ingest->event_rates, connection->session.device, strlen(connection->session.device),
+                      connection->session.granted.events - connection->session.used.events,
+                      gw_clock_mono_ms());
     if (connection->has_seat)
         gw_registry_leave(ingest->registry, &connection->session.seat);
     /* What is in flight still uses its memory: those bytes come back with each batch. */
@@ -192,8 +199,9 @@ void gw_connection_tick(struct gw_connection *connection, uint64_t now_ms)
         cut(connection);
 }
 
-bool gw_connection_evict(struct gw_ingest_thread *thread)
+bool gw_connection_evict(struct gw_ingest_thread *thread, uint64_t least_ms)
 {
+    uint32_t timeout_ms = thread->ingest->deps.config->limits.handshake_timeout_ms;
     struct gw_connection *oldest = NULL;
     for (size_t i = 0; i < thread->slot_count; i++) {
         struct gw_connection *connection = thread->slots[i].connection;
@@ -201,6 +209,9 @@ bool gw_connection_evict(struct gw_ingest_thread *thread)
             (!oldest || connection->number < oldest->number))
             oldest = connection;
     }
+    /* Its deadline says when it came. */
+    if (oldest && least_ms > 0 && gw_clock_mono_ms() + timeout_ms < oldest->deadline_ms + least_ms)
+        return false;
     if (oldest)
         cut(oldest);
     return oldest != NULL;
@@ -238,12 +249,24 @@ void gw_connection_settings(struct gw_connection *connection)
     }
 }
 
+/* Each at a time of its own: the window is full only where there are many. */
+static uint64_t come_back_ms(const struct gw_connection *connection)
+{
+    struct gw_ingest *ingest = gw_connection_ingest(connection);
+    const struct gw_session_rules *rules = connection->session.rules;
+    uint64_t count = ingest->drain_count ? ingest->drain_count : 1, window_ms = count * RETURN_MS;
+    if (window_ms > rules->drain_window_ms)
+        window_ms = rules->drain_window_ms;
+    return rules->drain_retry_ms + window_ms * (atomic_fetch_add(&ingest->drain_order, 1) % count) / count;
+}
+
 void gw_connection_drain(struct gw_connection *connection)
 {
     connection->draining = true;
     if (connection->phase == GW_CONNECTION_HEAD)
         gw_connection_refuse(connection, 503, "the gateway is going down");
-    else if (connection->phase == GW_CONNECTION_WEBSOCKET && connection->session.in_flight_bytes == 0)
-        gw_session_bye(&connection->session, TRIB_BYE_DRAINING, connection->session.rules->drain_retry_ms,
+    else if (connection->phase == GW_CONNECTION_WEBSOCKET && connection->session.in_flight_bytes == 0 &&
+             connection->session.state != GW_SESSION_CLOSED)
+        gw_session_bye(&connection->session, TRIB_BYE_DRAINING, come_back_ms(connection),
                        "the gateway is going down for a moment");
 }

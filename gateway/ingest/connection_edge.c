@@ -1,5 +1,6 @@
 /* What a session asks of its connection and of the gateway. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ingest/clock.h"
 #include "ingest/connection_internal.h"
@@ -110,6 +111,20 @@ static uint32_t edge_reserve(void *context, uint32_t want, uint32_t least)
     return (uint32_t)take;
 }
 
+static uint64_t edge_allow(void *context, uint64_t want)
+{
+    struct gw_connection *connection = context;
+    const char *device = connection->session.device;
+    return gw_rates_take(gw_connection_ingest(connection)->event_rates, device, strlen(device), want,
+                         gw_clock_mono_ms());
+}
+
+static bool edge_held(void *context)
+{
+    struct gw_connection *connection = context;
+    return atomic_load_explicit(&gw_connection_ingest(connection)->held, memory_order_relaxed);
+}
+
 static struct gw_session_batch *edge_batch_take(void *context)
 {
     struct gw_connection *connection = context;
@@ -169,6 +184,8 @@ const struct gw_session_edge gw_connection_edge = {
     .claim = edge_claim,
     .settled = edge_settled,
     .reserve = edge_reserve,
+    .allow = edge_allow,
+    .held = edge_held,
     .batch_take = edge_batch_take,
     .batch_give = edge_batch_give,
     .batch_queue = edge_batch_queue,

@@ -14,13 +14,12 @@
 
 void gw_connection_refuse(struct gw_connection *connection, int status, const char *reason)
 {
-    char response[512], peer[GW_ADDRESS_TEXT_MAX], address[64];
+    char response[512], peer[GW_ADDRESS_TEXT_MAX];
     size_t len = gw_handshake_error_response(response, sizeof response, status, reason);
-    lws_get_peer_simple(connection->wsi, address, sizeof address);
     gw_metric_add(GW_METRIC_UPGRADES_REFUSED, 1);
     gw_log(GW_LOG_WARNING, "ingest.refused", "an upgrade to a websocket was refused",
            GW_UINT("status", (unsigned)status), GW_TEXT("reason", reason),
-           GW_TEXT("peer", gw_address_truncate_text(address, peer)));
+           GW_TEXT("peer", gw_peer_text(&connection->peer, peer)));
     gw_connection_put(connection, response, len < sizeof response ? len : sizeof response - 1);
     gw_connection_start_closing(connection);
 }
@@ -59,6 +58,12 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
     if (status == 0 && gw_handshake_accept(request.key, accept) != GW_OK) {
         status = 400;
         reason = "the websocket key cannot be used";
+    }
+    if (status == 0 && gw_rates_take(ingest->device_rates, accepted.device, strlen(accepted.device), 1,
+                                     gw_clock_mono_ms()) == 0) {
+        status = 429;
+        reason = "the device connects more often than it may";
+        gw_metric_add(GW_METRIC_RATE_LIMITED, 1);
     }
     if (status == 0 && !take_place(ingest)) {
         status = 503;

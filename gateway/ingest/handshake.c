@@ -242,6 +242,8 @@ static const char *phrase(int status)
         return "Method Not Allowed";
     case 426:
         return "Upgrade Required";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 503:
@@ -263,6 +265,7 @@ static const char *extra_headers(int status)
         return "Allow: GET\r\n";
     case 426:
         return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    case 429:
     case 503:
         return "Retry-After: 5\r\n";
     default:

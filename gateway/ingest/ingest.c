@@ -9,6 +9,7 @@
 #include "ingest/listener.h"
 #include "observe/health.h"
 #include "observe/log.h"
+#include "observe/metrics.h"
 
 /*
  * After a failed commit devices are sent away; then one more commit shows whether space came back. The pause doubles
@@ -16,6 +17,9 @@
  */
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 8000
+
+/* Credit stops when a twentieth of what the journal may take is left, or less than a segment; it comes back at twice that. */
+#define HELD_PART 20
 
 /* How much longer than its message an entry may be: pseudonyms are longer than short user ids. */
 #define MESSAGE_GROWTH (32u << 10)
@@ -55,6 +59,8 @@ static void on_stored(void *context, int status)
     struct gw_ingest *ingest = context;
     if (status == GW_OK && ingest->deps.on_commit)
         ingest->deps.on_commit(ingest->deps.on_commit_context);
+    if (status == GW_OK)
+        gw_ingest_look_at_room(ingest);
     if (status == GW_OK && ingest->pause_ms == 0)
         return;
     if (status == GW_OK) {
@@ -67,6 +73,35 @@ static void on_stored(void *context, int status)
     }
     gw_health_set(GW_CONDITION_FULL, status == GW_EFULL);
     gw_health_set(GW_CONDITION_UNWRITABLE, status != GW_OK && status != GW_EFULL);
+}
+
+/*
+ * Credit stops while there is still room for what devices have in flight, and comes back when there is room to go on with.
+ * Of the disk as of the quota: the journal says what it may take.
+ */
+void gw_ingest_look_at_room(struct gw_ingest *ingest)
+{
+    struct gw_journal_stats stats = {0};
+    gw_journal_get_stats(ingest->deps.journal, &stats);
+    uint64_t quota = ingest->deps.config->data.quota_bytes;
+    if (stats.limit_bytes == 0)
+        stats.limit_bytes = quota ? quota : UINT64_MAX; /* no reclaim has been yet */
+    bool was = atomic_load(&ingest->held);
+    uint64_t segment = 8 * ingest->rules.item_bytes, reserve = stats.limit_bytes / HELD_PART;
+    if (reserve < segment)
+        reserve = segment;
+    uint64_t left = stats.limit_bytes > stats.disk_bytes ? stats.limit_bytes - stats.disk_bytes : 0;
+    bool held = left < (was ? 2 * reserve : reserve);
+    if (held == was || atomic_exchange(&ingest->held, held) == held)
+        return;
+    gw_metric_set(GW_METRIC_CREDIT_HELD, held);
+    if (held)
+        gw_log(GW_LOG_WARNING, "ingest.credit_held",
+               "the journal is nearly full: devices get no more credit, and are sent away when that "
+               "lasts. Bring the sinks up to date, or give it more",
+               GW_UINT("bytes", stats.disk_bytes), GW_UINT("limit_bytes", stats.limit_bytes));
+    else
+        gw_log(GW_LOG_INFO, "ingest.credit_given", "devices get credit again");
 }
 
 bool gw_ingest_can_store(const struct gw_ingest *ingest)
@@ -168,6 +203,39 @@ int gw_ingest_reload(struct gw_ingest *ingest, struct gw_config *config, struct 
     return result;
 }
 
+/* Whom limits tell apart, at 24 bytes each: beyond it the one that was not seen for longest is forgotten. */
+#define RATES_ENTRIES 65536
+/* A bucket holds what ten seconds bring. */
+#define BURST_S 10
+
+static int make_rates(uint64_t per_minute, uint64_t burst, struct gw_rates **out, struct gw_error *error)
+{
+    if (per_minute == 0)
+        return GW_OK;
+    return gw_rates_new(per_minute, burst, RATES_ENTRIES, out) == GW_OK
+               ? GW_OK
+               : gw_error_set(error, GW_ENOMEM, 0, "no memory or random bytes for the limits on rates");
+}
+
+static int make_limits(struct gw_ingest *ingest, struct gw_error *error)
+{
+    const struct gw_config *config = ingest->deps.config;
+    for (size_t i = 0; i < config->listen.proxy_from_count; i++)
+        if (gw_peer_range_parse(config->listen.proxy_from[i],
+                                &ingest->proxies.ranges[ingest->proxies.count++]) != GW_OK)
+            return gw_error_set(error, GW_EINVALID, 0,
+                                "listen.proxy_from: %s is not an address or a range such as 192.0.2.0/24",
+                                config->listen.proxy_from[i]);
+    uint64_t address = config->limits.address_rate, device = config->limits.device_rate;
+    uint64_t events = config->limits.device_events;
+    int result = make_rates(address * 60, address * BURST_S, &ingest->address_rates, error);
+    if (result == GW_OK)
+        result = make_rates(device, device, &ingest->device_rates, error);
+    if (result == GW_OK)
+        result = make_rates(events * 60, events * BURST_S, &ingest->event_rates, error);
+    return result;
+}
+
 static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
 {
     const struct gw_config *config = ingest->deps.config;
@@ -209,6 +277,7 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
                                               .event_bytes = config->limits.event_bytes,
                                               .credit_events = config->limits.credit_events,
                                               .credit_bytes = config->limits.credit_bytes,
+                                              .hold_ms = config->limits.hold_ms,
                                               .item_bytes = item_bytes(config)};
     atomic_init(&ingest->budget_left_bytes, config->limits.memory_bytes);
     uint64_t guaranteed = config->limits.memory_bytes / config->limits.connections / 4;
@@ -253,6 +322,8 @@ int gw_ingest_start(const struct gw_ingest_deps *deps, struct gw_ingest **out, s
         result = make_threads(ingest, error);
     if (result == GW_OK)
         result = raise_file_limit(ingest, error);
+    if (result == GW_OK)
+        result = make_limits(ingest, error);
     ingest->registry = gw_registry_new(deps->config->limits.connections);
     if (result == GW_OK && !ingest->registry)
         result = gw_error_set(error, GW_ENOMEM, 0, "out of memory");
@@ -276,6 +347,7 @@ int gw_ingest_write(struct gw_ingest *ingest, struct gw_journal_write *const *wr
 
 void gw_ingest_stop(struct gw_ingest *ingest)
 {
+    ingest->drain_count = atomic_load(&ingest->websockets);
     for (unsigned i = 0; i < ingest->thread_count; i++)
         if (ingest->threads[i].started)
             gw_ingest_thread_drain(&ingest->threads[i]);
@@ -292,6 +364,9 @@ void gw_ingest_stop(struct gw_ingest *ingest)
     gw_registry_free(ingest->registry);
     gw_settings_release(ingest->settings);
     gw_tickets_free(ingest->tickets);
+    gw_rates_free(ingest->address_rates);
+    gw_rates_free(ingest->device_rates);
+    gw_rates_free(ingest->event_rates);
     pthread_mutex_destroy(&ingest->reload_lock);
     free(ingest);
 }

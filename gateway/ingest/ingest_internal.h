@@ -10,6 +10,8 @@
 #include "ingest/committer.h"
 #include "ingest/frame.h"
 #include "ingest/ingest.h"
+#include "ingest/peer.h"
+#include "ingest/rates.h"
 #include "ingest/settings.h"
 #include "ingest/tickets.h"
 #include "ingest/tls.h"
@@ -48,7 +50,7 @@ struct gw_connection {
     uint64_t reserved_bytes;
     uint64_t proof; /* of who it is: gw_credentials_anchor, or the token's key (gw_jwt_verify) */
     bool by_token;  /* which of the two */
-    struct gw_tls_peer peer;
+    struct gw_peer peer;
     struct gw_session session;
     struct gw_frame_reader frames;
     uint8_t *head;
@@ -83,7 +85,9 @@ struct gw_ingest_thread {
     SSL_CTX *tls;        /* the vhost's */
     struct gw_tls_view tls_view;
     struct gw_settings *settings; /* held */
-    struct gw_tls_peer accepting; /* of the connection that libwebsockets is being given */
+    struct gw_peer accepting;     /* of the connection that libwebsockets is being given */
+    uint64_t accepting_deadline_ms;
+    struct gw_arrival *arrivals; /* from proxies, see accept.c */
     struct gw_connection_slot *slots, *free_slot;
     size_t slot_count, slot_limit, open_count;
     uint64_t accepted;
@@ -117,14 +121,23 @@ struct gw_ingest {
     _Atomic uint64_t budget_left_bytes;
     uint32_t guaranteed_bytes; /* window that even the last connection gets */
     _Atomic uint64_t unavailable_until_ms;
-    uint32_t pause_ms; /* committer's thread only; 0: the last commit went well */
+    atomic_bool held;           /* the journal is nearly full: no credit is given */
+    _Atomic size_t drain_order; /* of those who were sent away: each has its own time to come back */
+    size_t drain_count;         /* who is there when draining begins */
+    uint32_t pause_ms;          /* committer's thread only; 0: the last commit went well */
     _Atomic uint32_t websockets;
     _Atomic size_t open_total;      /* sockets of all threads, without those that are being closed */
     size_t open_limit, evict_below; /* of open_total; beyond open_limit - evict_below silent ones go */
+    struct gw_peer_ranges proxies;
+    struct gw_rates *address_rates, *device_rates, *event_rates; /* NULL: no limit */
     int accepts_per_wake;
     unsigned thread_count;
     struct gw_ingest_thread *threads;
 };
+
+/* --- ingest.c --- */
+/* Looks whether the journal has room, so that credit may be given. After each commit, and now and then. */
+void gw_ingest_look_at_room(struct gw_ingest *ingest);
 
 /* --- thread.c --- */
 GW_MUST_CHECK int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_error *error);
@@ -153,8 +166,8 @@ int gw_connection_writable(struct gw_connection *connection);
 void gw_connection_send_now(struct gw_connection *connection);
 /* libwebsockets is done with it: frees it; what is in flight for it comes back to nobody. */
 void gw_connection_closed(struct gw_connection *connection);
-/* Closes the one that has waited longest in TLS handshake or HTTP request. False: there is none. */
-bool gw_connection_evict(struct gw_ingest_thread *thread);
+/* Closes the one that has waited longest in TLS handshake or HTTP request. False: none waits for so long. */
+bool gw_connection_evict(struct gw_ingest_thread *thread, uint64_t least_ms);
 void gw_connection_tick(struct gw_connection *connection, uint64_t now_ms);
 void gw_connection_drain(struct gw_connection *connection);
 /* Its thread has new settings: goes on under them, or ends when they do not let it in. */

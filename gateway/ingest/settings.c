@@ -18,6 +18,7 @@ int gw_settings_new(struct gw_config *config, const struct gw_session_rules *fix
     config->owned = NULL;
     settings->rules = *fixed;
     settings->rules.drain_retry_ms = settings->config.drain.retry_after_ms;
+    settings->rules.drain_window_ms = settings->config.drain.window_ms;
     gw_device_config_make(&settings->config, &settings->rules.devices);
     settings->rules.alternate_count = settings->config.drain.alternate_count;
     for (size_t i = 0; i < settings->rules.alternate_count; i++)

@@ -1,14 +1,11 @@
-#include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "ingest/accept.h"
 #include "ingest/clock.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/listener.h"
@@ -66,84 +63,6 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 }
 
 static const struct lws_protocols protocols[] = {{.name = "tributary", .callback = callback}, {.name = NULL}};
-
-/* --- accepting --- */
-
-static bool crowded(struct gw_ingest *ingest)
-{
-    return atomic_load(&ingest->open_total) + ingest->evict_below >= ingest->open_limit;
-}
-
-/* The thread with the most connections that have not said anything yet. */
-static struct gw_ingest_thread *most_waiting(struct gw_ingest *ingest)
-{
-    struct gw_ingest_thread *most = NULL;
-    size_t count = 0;
-    for (unsigned i = 0; i < ingest->thread_count; i++) {
-        size_t waiting = atomic_load_explicit(&ingest->threads[i].waiting, memory_order_relaxed);
-        if (waiting > count) {
-            most = &ingest->threads[i];
-            count = waiting;
-        }
-    }
-    return most;
-}
-
-/*
- * Many who connect and say nothing must not keep others out: one that waited longest goes. The kernel chooses the
- * thread of a connection, so the silent ones may all be with another thread; that one is asked, and may be slow, so one
- * of this thread goes if there is no place until then. False: there is none.
- */
-static bool make_place(struct gw_ingest_thread *thread)
-{
-    struct gw_ingest *ingest = thread->ingest;
-    if (!crowded(ingest))
-        return true;
-    struct gw_ingest_thread *other = most_waiting(ingest);
-    if (other && other != thread && 2 * atomic_load(&thread->waiting) < atomic_load(&other->waiting)) {
-        gw_ingest_thread_evict(other);
-        if (atomic_load(&ingest->open_total) < ingest->open_limit)
-            return true;
-    }
-    return gw_connection_evict(thread) || atomic_load(&ingest->open_total) < ingest->open_limit;
-}
-
-static void accept_some(struct gw_ingest_thread *thread)
-{
-    for (int i = 0; i < thread->ingest->accepts_per_wake; i++) {
-        lws_sock_file_fd_type fd = {.sockfd =
-                                        accept4(thread->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)};
-        if (fd.sockfd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-            gw_log(GW_LOG_ERROR, "ingest.accept",
-                   "out of file descriptors or memory: raise the limit (ulimit -n)", GW_INT("errno", errno));
-            uv_poll_stop(&thread->listener); /* the next tick tries again: it would spin here */
-            thread->listening = false;
-            return;
-        }
-        if (fd.sockfd < 0)
-            return;
-        if (!make_place(thread)) {
-            close(fd.sockfd);
-            continue;
-        }
-        int on = 1;
-        setsockopt(fd.sockfd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        lws_adopt_descriptor_vhost(thread->vhost, LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, fd, NULL, NULL);
-    }
-}
-
-static void on_listener(uv_poll_t *handle, int status, int events)
-{
-    (void)status;
-    (void)events;
-    accept_some(handle->data);
-}
-
-static void listen_again(struct gw_ingest_thread *thread)
-{
-    if (!thread->listening && !thread->draining)
-        thread->listening = uv_poll_start(&thread->listener, UV_READABLE, on_listener) == 0;
-}
 
 /* --- inbox --- */
 
@@ -271,9 +190,8 @@ static void start_draining(struct gw_ingest_thread *thread)
 {
     thread->draining = true;
     thread->drain_until_ms = gw_clock_mono_ms() + DRAIN_MS;
-    if (thread->listening)
-        uv_poll_stop(&thread->listener);
-    thread->listening = false;
+    gw_accept_stop(thread);
+    gw_accept_drop_all(thread);
     for (size_t i = 0; i < thread->slot_count; i++)
         if (thread->slots[i].connection)
             gw_connection_drain(thread->slots[i].connection);
@@ -319,7 +237,7 @@ static void on_wake(uv_async_t *handle)
     if (atomic_load(&thread->settling))
         go_on_settling(thread);
     /* Several threads may have asked for the same place: no more go than have to, or honest handshakes would. */
-    while (evict > 0 && crowded(thread->ingest) && gw_connection_evict(thread))
+    while (evict > 0 && gw_accept_crowded(thread->ingest) && gw_connection_evict(thread, 0))
         evict--;
     if (drain && !thread->draining)
         start_draining(thread);
@@ -330,7 +248,10 @@ static void on_tick(uv_timer_t *handle)
     struct gw_ingest_thread *thread = handle->data;
     gw_clock_utc(&thread->clock);
     tick_all(thread);
-    listen_again(thread);
+    gw_accept_tick(thread, gw_clock_mono_ms());
+    gw_accept_listen(thread);
+    if (thread->index == 0)
+        gw_ingest_look_at_room(thread->ingest);
     if (thread->draining && (thread->open_count == 0 || gw_clock_mono_ms() >= thread->drain_until_ms))
         uv_stop(&thread->loop);
 }
@@ -357,7 +278,7 @@ static int make_context(struct gw_ingest_thread *thread, struct gw_error *error)
         .provided_client_ssl_ctx = thread->client_tls,
         .user = thread,
         .pt_serv_buf_size = READ_BYTES,
-        .timeout_secs = 10,
+        .timeout_secs = config->limits.handshake_timeout_ms / 1000 + 1, /* ours comes first */
         .alpn = "http/1.1",
         .ssl_cert_filepath = config->listen.certificate,
         .ssl_private_key_filepath = config->listen.key,
@@ -383,7 +304,7 @@ static int make_loop(struct gw_ingest_thread *thread, struct gw_error *error)
     gw_clock_utc(&thread->clock);
     thread->wake.data = thread->tick.data = thread->listener.data = thread;
     uv_timer_start(&thread->tick, on_tick, TICK_MS, TICK_MS);
-    listen_again(thread);
+    gw_accept_listen(thread);
     return GW_OK;
 }
 

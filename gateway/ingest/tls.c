@@ -1,6 +1,5 @@
 #include "ingest/tls.h"
 
-#include <netinet/in.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
@@ -8,7 +7,6 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "ingest/device_id.h"
@@ -33,11 +31,9 @@ static void make_indices(void)
 
 static const char *peer_text(const SSL *ssl, char out[GW_ADDRESS_TEXT_MAX])
 {
-    const struct gw_tls_peer *peer = SSL_get_ex_data(ssl, peer_index);
-    struct sockaddr_in6 address = {.sin6_family = peer ? AF_INET6 : AF_UNSPEC};
-    if (peer)
-        memcpy(&address.sin6_addr, peer->address, sizeof peer->address);
-    return gw_address_truncate((const struct sockaddr *)&address, out);
+    static const struct gw_peer unknown;
+    const struct gw_peer *peer = SSL_get_ex_data(ssl, peer_index);
+    return gw_peer_text(peer ? peer : &unknown, out);
 }
 
 static int verify(int ok, X509_STORE_CTX *store)
@@ -217,7 +213,7 @@ int gw_tls_configure(SSL_CTX *context, const struct gw_tls_view *view, struct gw
     return gw_tls_renew(context, view, error);
 }
 
-void gw_tls_name_peer(SSL *ssl, const struct gw_tls_peer *peer)
+void gw_tls_name_peer(SSL *ssl, const struct gw_peer *peer)
 {
     if (ssl)
         SSL_set_ex_data(ssl, peer_index, (void *)peer);

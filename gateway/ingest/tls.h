@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "ingest/credentials.h"
+#include "ingest/peer.h"
 #include "ingest/tickets.h"
 #include "wire/message.h"
 
@@ -25,17 +26,12 @@ struct gw_tls_view {
     uint64_t (*now_ms)(void);
 };
 
-/* An address as IPv6, IPv4 mapped (RFC 4291 §2.5.5.2): what is told of a peer in logs, and counted. */
-struct gw_tls_peer {
-    uint8_t address[16];
-};
-
 /* Sets up the context that libwebsockets made. From the context's thread. */
 GW_MUST_CHECK int gw_tls_configure(SSL_CTX *context, const struct gw_tls_view *view, struct gw_error *error);
 /* Certificate, key and authorities of the view's credentials, for handshakes that begin from now on. */
 GW_MUST_CHECK int gw_tls_renew(SSL_CTX *context, const struct gw_tls_view *view, struct gw_error *error);
 /* Names the peer for log lines of its handshake. Not copied. */
-void gw_tls_name_peer(SSL *ssl, const struct gw_tls_peer *peer);
+void gw_tls_name_peer(SSL *ssl, const struct gw_peer *peer);
 
 /*
  * The verified peer certificate's device, and the authority that it hangs from (gw_credentials_anchor). The CN is never

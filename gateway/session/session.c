@@ -185,9 +185,12 @@ static bool grant_window(struct gw_session *session)
                          ? rules->event_bytes + BATCH_OVERHEAD
                          : rules->credit_bytes;
     session->reserved_bytes = session->edge->reserve(session->context, rules->credit_bytes, least);
-    session->granted =
+    if (session->reserved_bytes == 0)
+        return false;
+    session->owed =
         (struct trib_wire_credit){.events = rules->credit_events, .bytes = session->reserved_bytes};
-    return session->reserved_bytes != 0;
+    (void)gw_session_grant(session);
+    return true;
 }
 
 /* False: the device has erased since its journal was as HELLO says, and nothing of that may be taken. */
@@ -411,6 +414,8 @@ void gw_session_tick(struct gw_session *session, uint64_t now_ms)
             session->pinged_ms = now_ms;
             session->edge->ping(session->context);
         }
+        if (session->state == GW_SESSION_OPEN)
+            gw_session_grant_late(session, now_ms);
         return;
     case GW_SESSION_CLOSED:
         return;

@@ -34,6 +34,8 @@ struct gw_session_rules {
     const char *alternates[TRIB_WIRE_ALTERNATES_MAX]; /* with BYE draining */
     size_t alternate_count;
     uint32_t drain_retry_ms;
+    uint32_t drain_window_ms; /* the edge's: over which it spreads those */
+    uint32_t hold_ms;    /* how long a device waits for credit that is held back before BYE; 0: for ever */
     uint64_t item_bytes; /* most that one batch may take in the journal; 0: no bound */
 };
 
@@ -77,6 +79,13 @@ struct gw_session_edge {
     /* A batch with an empty arena; NULL: out of memory. */
     struct gw_session_batch *(*batch_take)(void *context);
     void (*batch_give)(void *context, struct gw_session_batch *batch);
+    /*
+     * Takes up to `want` events of what the device may send now, by limits on its rate; the rest it may have later. NULL:
+     * there are none.
+     */
+    uint64_t (*allow)(void *context, uint64_t want);
+    /* The gateway gives no credit now: what it has goes out too slowly. NULL: never. */
+    bool (*held)(void *context);
     /* On to the committer; comes back through gw_session_committed, in the order queued. */
     void (*batch_queue)(void *context, struct gw_session_batch *batch);
 };
@@ -110,6 +119,8 @@ struct gw_session {
     struct gw_session_stream streams[TRIB_WIRE_STREAMS_MAX];
     size_t stream_count;
     struct trib_wire_credit granted, used; /* cumulative since WELCOME */
+    struct trib_wire_credit owed;          /* released, but not granted yet */
+    uint64_t held_since_ms;                /* 0: nothing is owed, or it comes */
     uint32_t reserved_bytes;
     uint64_t in_flight_bytes;
 };

@@ -43,8 +43,9 @@ void gw_session_flush(struct gw_session *session)
 /* What a batch used comes back as a higher limit: on commit, duplicate, quarantine or NACK. */
 static void release_credit(struct gw_session *session, uint64_t events, uint64_t bytes)
 {
-    session->granted.events += events;
-    session->granted.bytes += bytes;
+    session->owed.events += events;
+    session->owed.bytes += bytes;
+    (void)gw_session_grant(session);
 }
 
 static void send_nack(struct gw_session *session, const struct gw_session_stream *stream)

@@ -14,6 +14,8 @@
 
 /* How long a device should stay away when the gateway cannot store. */
 #define SESSION_RETRY_UNAVAILABLE_MS 5000
+/* The same when its sinks are slow: that takes longer to mend. */
+#define SESSION_RETRY_HELD_MS 30000
 
 /* Sends an encoded message, as JSON on the text protocol. */
 void gw_session_send(struct gw_session *session, const uint8_t *message, size_t len);
@@ -24,6 +26,11 @@ struct gw_session_stream *gw_session_find(struct gw_session *session, uint64_t s
  * is closed. */
 GW_MUST_CHECK int gw_session_add(struct gw_session *session, uint64_t stream, struct gw_session_stream **out,
                                  struct gw_journal_stream *out_row);
+
+/* Grants what is owed, as far as it may be. True: the limits rose. */
+bool gw_session_grant(struct gw_session *session);
+/* Time passes for what is owed: CREDIT when it comes late, BYE when it does not. */
+void gw_session_grant_late(struct gw_session *session, uint64_t now_ms);
 
 /* wire_len: the message as the device sent it (JSON on the text protocol). */
 void gw_session_batch(struct gw_session *session, const uint8_t *message, size_t len, size_t wire_len);
