@@ -12,7 +12,7 @@ A process cannot have more connections than file descriptors (`ulimit -Hn`), and
 those who have not said who they are: "as many as the box can" follows from that.
 
   connections.py [--sizes 1000,10000,0] [--events 100] [--batch 10] [--idle 20000] [--pairs 3] [--seconds 4] [--only memory,idle]
-                 [--memory-limit 1.35] [--loss-limit 0.2] [--json FILE]
+                 [--memory 1GiB] [--memory-limit 1.35] [--loss-limit 0.2] [--json FILE]
 """
 import argparse
 import os
@@ -113,7 +113,7 @@ def run_memory(bench, args):
 
 def full_speed(bench, server, seconds):
     before, start = rig.cpu_seconds(server.process.pid), time.monotonic()
-    done = bench.load(server.port, devices=1, events=0, duration=seconds, batch=100, window=16, users=rig.UNIQUE,
+    done = bench.load(server.port, devices=1, events=0, duration=seconds, batch=500, window=64, users=rig.UNIQUE,
                       device_prefix="active-")
     cpu = rig.cpu_seconds(server.process.pid) - before
     return {"events_per_s": done["events_per_second"], "cpu_us": cpu / done["events_acked"] * 1e6, "cpu_share": cpu / (time.monotonic() - start)}
@@ -122,7 +122,8 @@ def full_speed(bench, server, seconds):
 def run_idle(bench, args):
     """Pairs: alone, then with the others. One gateway serves all of it, so that nothing else differs."""
     count, pairs = min(args.idle, most_connections() - 1), []
-    server = rig.Gateway(bench, connections=count + SPARE_CONNECTIONS, credit_events=20000, credit_bytes=1 << 20)
+    server = rig.Gateway(bench, connections=count + SPARE_CONNECTIONS, credit_events=64000, credit_bytes=8 << 20,
+                         memory=args.memory)
     rig.print_row("idle", "alone, ev/s", "with, ev/s", "loss", "alone, µs", "with, µs")
     try:
         full_speed(bench, server, 1)
@@ -186,6 +187,7 @@ def main():
     parser.add_argument("--sizes", default="1000,10000,0", help="0: as many as the box can")
     for name, default in (("events", 100), ("batch", 10), ("idle", 20000), ("pairs", 3), ("seconds", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--memory", default="1GiB", help="limits.memory while the idle ones are held")
     parser.add_argument("--memory-limit", type=float, default=1.35)
     parser.add_argument("--loss-limit", type=float, default=0.2)
     parser.add_argument("--only", default="memory,idle")

@@ -12,7 +12,8 @@ class Link:
     """One connection. frame() makes the next message, acks() counts the acks in what was read."""
 
     def __init__(self, port, ca):
-        context = ssl.create_default_context(cafile=ca)
+        context = ssl.create_default_context(cafile=ca / "server-ca.pem")
+        context.load_cert_chain(ca / "device-bench.pem", ca / "device-bench.key")  # for a server that asks
         self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(30)

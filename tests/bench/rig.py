@@ -52,7 +52,8 @@ def read_port(path):
 class Gateway:
     """tributaryd on a fresh data folder, without sinks."""
 
-    def __init__(self, bench, threads=0, cache=4096, credit_events=2000, credit_bytes=262144, connections=100):
+    def __init__(self, bench, threads=0, cache=4096, credit_events=2000, credit_bytes=262144, connections=100,
+                 memory="1GiB"):
         self.folder = bench.new_folder()
         config = self.folder / "tributaryd.yaml"
         config.write_text(
@@ -79,7 +80,7 @@ limits:
   credit_size: {credit_bytes}
   message_size: 256KiB
   connections: {connections}
-  memory: 1GiB
+  memory: {memory}
 """)
         (self.folder / "data").mkdir()
         with open(self.folder / "log", "w", encoding="utf-8") as log:

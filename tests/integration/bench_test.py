@@ -40,3 +40,26 @@ def test_what_idle_connections_cost_an_active_one_is_measured_and_limited(tmp_pa
     assert all(pair[name]["events_per_s"] > 1000 for pair in result["idle"]["pairs"] for name in ("alone", "among"))
     status, _ = bench(tmp_path, "connections", *arguments, "--loss-limit", "-100")
     assert status == 1
+
+
+@pytest.mark.peers
+def test_peers_get_the_same_workload_and_their_syncs_are_counted(tmp_path):
+    _, result = bench(tmp_path, "peers", "--batches", "10", "--seconds", "1", "--strace-seconds", "1", "--only", "tributaryd,rsyslog")
+    if result["missing"]:
+        pytest.skip(str(result["missing"]))
+    rows = {(row["name"].split()[0], row["synced"]): row for row in result["rows"]}
+    assert all(row["messages_per_s"] > 1 and row["cpu_us"] > 0 for row in rows.values())
+    assert rows["tributaryd", True]["syncs"] and rows["rsyslog", True]["syncs"], "strace sees who syncs"
+    assert rows["rsyslog", False]["syncs_a_message"] < 0.01, "and who does not"
+
+
+def test_the_verdict_over_peers_can_be_against_us(capsys):
+    sys.path.insert(0, str(ROOT / "tests/bench"))
+    import peers
+
+    ours = {"name": "tributaryd", "synced": True, "batch": 10, "cpu_us": 1.0, "syncs": {"fdatasync": 5}, "o_sync": False}
+    assert peers.report({"rows": [ours, {**ours, "name": "peer", "cpu_us": 2.0}]})
+    assert not peers.report({"rows": [ours, {**ours, "name": "peer", "cpu_us": 0.5}]})
+    assert peers.report({"rows": [ours, {**ours, "name": "peer", "cpu_us": 0.5, "synced": False}]})
+    assert not peers.report({"rows": [{**ours, "syncs": {}}]}), "a claim to sync that strace does not see"
+    assert "takes less CPU" in capsys.readouterr().out
