@@ -25,6 +25,12 @@ struct gw_admin_config {
     const char *const *sinks; /* whose cursors /v1/status shows; stays valid until stop */
     size_t sink_count;
     struct gw_schemas *schemas; /* NULL: none; stays valid until stop */
+    /* The admin API over TCP, with TLS and a token. Only copied from until gw_admin_start returns. */
+    const char *remote_address;    /* NULL or "": only the socket */
+    uint16_t remote_port;          /* 0: any; the one taken is written to run_folder/admin_port */
+    const char *certificate, *key; /* PEM files */
+    const char *token_file;        /* "": data_folder/keys/admin.token */
+    const char *data_folder;
 };
 
 /* How what is re-driven gets into the journal: the policy that judges it, and the committer. */

@@ -1,6 +1,7 @@
 #include "admin/connection.h"
 
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,14 @@
 
 #define HEAD_ROOM 512
 
-void gw_admin_connection_open(struct gw_admin_connection *c, int descriptor, bool local, uint64_t now_ms)
+void gw_admin_connection_open(struct gw_admin_connection *c, int descriptor,
+                              const struct gw_admin_origin *origin, uint64_t now_ms)
 {
     c->descriptor = descriptor;
-    c->local = local;
+    c->local = origin->local;
+    c->ssl = origin->ssl;
+    c->tls_wants_write = false;
+    memcpy(c->address, origin->address, sizeof c->address);
     c->state = GW_ADMIN_READING;
     c->keep_alive = c->refused = false;
     c->deadline_ms = now_ms + GW_ADMIN_REQUEST_MS;
@@ -23,8 +28,11 @@ void gw_admin_connection_open(struct gw_admin_connection *c, int descriptor, boo
 
 void gw_admin_connection_close(struct gw_admin_connection *c)
 {
-    if (c->descriptor >= 0)
+    if (c->descriptor >= 0) {
+        SSL_free(c->ssl);
         close(c->descriptor);
+    }
+    c->ssl = NULL;
     free(c->out);
     free(c->body);
     c->out = c->body = NULL;
@@ -33,7 +41,7 @@ void gw_admin_connection_close(struct gw_admin_connection *c)
 
 short gw_admin_connection_events(const struct gw_admin_connection *c)
 {
-    return c->state == GW_ADMIN_WRITING ? POLLOUT : POLLIN;
+    return c->state == GW_ADMIN_WRITING || c->tls_wants_write ? POLLOUT : POLLIN;
 }
 
 /* Head and body into one buffer, so that a small answer is one segment. Takes the body over. */
@@ -81,12 +89,17 @@ static int refuse(struct gw_admin_connection *c, int status, uint64_t now_ms)
 }
 
 /* 1: the head of a request has been read, and there is room for its body; 0: not yet; else as take_request. */
-static int take_head(struct gw_admin_connection *c)
+static int take_head(struct gw_admin_connection *c, struct gw_admin_view *view, uint64_t now_ms)
 {
     int rc = gw_http_parse(c->in, c->in_len, &c->request);
     if (rc <= 0)
         return rc;
-    if (c->request.body_len > 0 && !gw_admin_takes_body(&c->request, c->local))
+    if (c->ssl) {
+        int refused = gw_guard_check(view->guard, c->address, c->request.credentials, now_ms);
+        if (refused != 0)
+            return refused;
+    }
+    if (c->request.body_len > 0 && !gw_admin_takes_body(&c->request, c->local || c->ssl))
         return -413;
     if (c->request.body_len > 0 && !(c->body = malloc(c->request.body_len + 1)))
         return -503;
@@ -97,9 +110,9 @@ static int take_head(struct gw_admin_connection *c)
 }
 
 /* 1: a whole request is there; 0: not yet; below: the negative status to refuse it with. */
-static int take_request(struct gw_admin_connection *c)
+static int take_request(struct gw_admin_connection *c, struct gw_admin_view *view, uint64_t now_ms)
 {
-    int rc = c->has_request ? 1 : take_head(c);
+    int rc = c->has_request ? 1 : take_head(c, view, now_ms);
     if (rc <= 0 || c->request.body_len == 0)
         return rc;
     size_t missing = c->request.body_len - c->body_at, n = missing < c->in_len ? missing : c->in_len;
@@ -113,14 +126,14 @@ static int take_request(struct gw_admin_connection *c)
 /* True: an answer is queued. False: more input is needed, or the connection was closed. */
 static bool answer_next(struct gw_admin_connection *c, struct gw_admin_view *view, uint64_t now_ms)
 {
-    int rc = take_request(c);
+    int rc = take_request(c, view, now_ms);
     if (rc == 0)
         return false;
     if (rc < 0) {
         rc = refuse(c, -rc, now_ms);
     } else {
         struct gw_admin_answer answer = {0};
-        gw_admin_answer(view, &(struct gw_admin_question){&c->request, c->body, c->local}, &answer);
+        gw_admin_answer(view, &(struct gw_admin_question){&c->request, c->body, c->local || c->ssl}, &answer);
         c->keep_alive = c->request.keep_alive;
         rc = queue_answer(c, &answer, c->request.head, now_ms) ? 1 : -1;
     }
@@ -135,7 +148,10 @@ static bool answer_next(struct gw_admin_connection *c, struct gw_admin_view *vie
 
 static void read_some(struct gw_admin_connection *c, uint64_t now_ms)
 {
-    ssize_t n = recv(c->descriptor, c->in + c->in_len, sizeof c->in - c->in_len, 0);
+    char *at = c->in + c->in_len;
+    const size_t room = sizeof c->in - c->in_len;
+    ssize_t n =
+        c->ssl ? gw_admin_tls_read(c->ssl, at, room, &c->tls_wants_write) : recv(c->descriptor, at, room, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -159,6 +175,8 @@ static void answered(struct gw_admin_connection *c, uint64_t now_ms)
         c->state = GW_ADMIN_LINGERING;
         c->deadline_ms = now_ms + GW_ADMIN_LINGER_MS;
         c->in_len = 0;
+        if (c->ssl)
+            (void)SSL_shutdown(c->ssl);
         (void)shutdown(c->descriptor, SHUT_WR);
     } else {
         gw_admin_connection_close(c);
@@ -167,10 +185,13 @@ static void answered(struct gw_admin_connection *c, uint64_t now_ms)
 
 static void write_some(struct gw_admin_connection *c, uint64_t now_ms)
 {
-    ssize_t n = send(c->descriptor, c->out + c->out_at, c->out_len - c->out_at, MSG_NOSIGNAL);
+    const char *at = c->out + c->out_at;
+    const size_t left = c->out_len - c->out_at;
+    ssize_t n = c->ssl ? gw_admin_tls_write(c->ssl, at, left, &c->tls_wants_write)
+                       : send(c->descriptor, at, left, MSG_NOSIGNAL);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n < 0) {
+    if (n <= 0) {
         gw_admin_connection_close(c);
         return;
     }
@@ -179,16 +200,26 @@ static void write_some(struct gw_admin_connection *c, uint64_t now_ms)
         answered(c, now_ms);
 }
 
+static void step(struct gw_admin_connection *c, struct gw_admin_view *view, uint64_t now_ms)
+{
+    if (c->state == GW_ADMIN_WRITING)
+        write_some(c, now_ms);
+    else
+        read_some(c, now_ms);
+    /* One answer at a time, and tried at once: most go out without another poll. Pipelined ones follow. */
+    while (c->descriptor >= 0 && c->state == GW_ADMIN_READING && (c->in_len || c->has_request) &&
+           answer_next(c, view, now_ms))
+        write_some(c, now_ms);
+}
+
 void gw_admin_connection_run(struct gw_admin_connection *c, struct gw_admin_view *view, bool readable,
                              bool writable, uint64_t now_ms)
 {
-    if (c->state != GW_ADMIN_WRITING && readable)
-        read_some(c, now_ms);
-    else if (c->state == GW_ADMIN_WRITING && writable)
-        write_some(c, now_ms);
-    /* One answer at a time, and tried at once: most go out without another poll. Pipelined ones follow. */
-    while (c->descriptor >= 0 && c->state == GW_ADMIN_READING && c->in_len && answer_next(c, view, now_ms))
-        write_some(c, now_ms);
+    const bool either = c->ssl && (readable || writable); /* TLS may have to do the one for the other */
+    if (either || (c->state == GW_ADMIN_WRITING ? writable : readable))
+        step(c, view, now_ms);
+    while (c->descriptor >= 0 && c->ssl && c->state != GW_ADMIN_WRITING && gw_admin_tls_pending(c->ssl))
+        step(c, view, now_ms);
     if (c->descriptor >= 0 && now_ms >= c->deadline_ms)
         gw_admin_connection_close(c);
 }

@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admin/guard.h"
 #include "admin/http.h"
 #include "admin/routes.h"
+#include "admin/tls.h"
 
 #define GW_ADMIN_REQUEST_MS 5000 /* to send a whole request, from connecting or from its first byte */
 #define GW_ADMIN_IDLE_MS 180000  /* between two requests; longer than usual scrape intervals */
@@ -18,6 +20,9 @@
 struct gw_admin_connection {
     int descriptor; /* -1: free */
     bool local;     /* came by the Unix socket */
+    SSL *ssl;       /* came by the port of the admin API: all is asked for the token; NULL: not */
+    bool tls_wants_write;
+    uint8_t address[16];
     enum { GW_ADMIN_READING, GW_ADMIN_WRITING, GW_ADMIN_LINGERING } state;
     bool keep_alive, refused;
     uint64_t deadline_ms;
@@ -31,7 +36,15 @@ struct gw_admin_connection {
     size_t out_len, out_at;
 };
 
-void gw_admin_connection_open(struct gw_admin_connection *c, int descriptor, bool local, uint64_t now_ms);
+/* How it came. */
+struct gw_admin_origin {
+    bool local;
+    SSL *ssl; /* taken over; NULL: plain */
+    uint8_t address[16];
+};
+
+void gw_admin_connection_open(struct gw_admin_connection *c, int descriptor,
+                              const struct gw_admin_origin *origin, uint64_t now_ms);
 void gw_admin_connection_close(struct gw_admin_connection *c);
 /* poll(2) events it waits for. */
 short gw_admin_connection_events(const struct gw_admin_connection *c);

@@ -20,11 +20,19 @@ void gw_admin_refuse(int status, struct gw_admin_answer *out)
     const char *text = status == 405   ? "only GET, HEAD, POST, PUT and DELETE are spoken here"
                        : status == 413 ? "a request with a body, or with one so long, is not taken here"
                        : status == 417 ? "send the body without asking first (curl: -H 'Expect:')"
+                       : status == 401
+                           ? "the admin token is needed: Authorization: Bearer, or as password of Basic"
+                       : status == 429 ? "too many wrong tokens from this address: wait ten seconds"
+                       : status == 503 ? "out of memory"
                        : status == 431 ? "the request is too long"
                        : status == 501 ? "transfer encodings are not taken here"
                        : status == 505 ? "only HTTP/1.1 and HTTP/1.0 are spoken here"
                                        : "not a valid HTTP request";
-    gw_answer_error(status, text, out);
+    cJSON *tree = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(tree, "error", text);
+    (void)cJSON_AddNumberToObject(tree, "error_code", status); /* as the registry's dialect has it */
+    (void)cJSON_AddStringToObject(tree, "message", text);
+    gw_answer_json(status, tree, out);
 }
 
 /* --- /metrics --- */

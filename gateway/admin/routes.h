@@ -9,12 +9,15 @@
 #include "admin/admin.h"
 #include "admin/http.h"
 
+struct gw_guard;
+
 struct gw_admin_view {
     pthread_mutex_t lock; /* over journal, for as long as an answer reads from it */
     struct gw_journal *journal;
     const char *const *sinks;
     size_t sink_count;
     struct gw_schemas *schemas;           /* NULL: none */
+    struct gw_guard *guard;               /* of the admin port; NULL: there is none */
     const struct gw_admin_writer *writer; /* under the lock; NULL: nothing is written now */
 };
 
@@ -22,7 +25,7 @@ struct gw_admin_view {
 struct gw_admin_question {
     const struct gw_http_request *request;
     const char *body; /* request->body_len bytes and a NUL; NULL: none */
-    bool local;       /* asked on the Unix socket, where /v1/ is */
+    bool local;       /* asked on the Unix socket, or with the token: where /v1/ and the registry are */
 };
 
 struct gw_admin_answer {

@@ -1,7 +1,7 @@
 #include "admin/admin.h"
 
 #include <errno.h>
-#include <netdb.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "admin/connection.h"
+#include "admin/port.h"
 #include "admin/routes.h"
 #include "admin/socket.h"
 #include "observe/log.h"
@@ -26,15 +27,16 @@
 #define ACCEPT_PAUSE_MS 200 /* when descriptors run out: poll would say "readable" again at once */
 #define STOP_MS 1000        /* for answers under way */
 #define TICK_MS 500         /* how late a deadline may be noticed */
-#define FIXED 3             /* descriptors before the connections: wake, http, socket */
+#define FIXED 4             /* descriptors before the connections: wake, http, remote, socket */
 
 struct gw_admin {
     struct gw_admin_view view;
     struct gw_admin_connection connections[CONNECTIONS_MAX];
     struct gw_admin_socket socket;
-    int http, wake;
-    uint16_t http_port;
-    char *port_file;
+    struct gw_admin_port http, remote;
+    struct gw_guard guard;
+    SSL_CTX *tls; /* of remote */
+    int wake;
     uint64_t accept_after_ms;
     atomic_bool stopping;
     pthread_t thread;
@@ -62,12 +64,29 @@ static struct gw_admin_connection *place(struct gw_admin *admin)
     return stalest;
 }
 
-static void accept_some(struct gw_admin *admin, int listener, bool local, uint64_t now)
+static void take_in(struct gw_admin *admin, int listener, int descriptor, const struct sockaddr *from,
+                    uint64_t now)
+{
+    struct gw_admin_origin origin = {.local = listener == admin->socket.listener};
+    if (listener == admin->remote.listener) {
+        gw_guard_address(from, origin.address);
+        origin.ssl = gw_admin_tls_accept(admin->tls, descriptor);
+        if (!origin.ssl) {
+            close(descriptor);
+            return;
+        }
+    }
+    gw_admin_connection_open(place(admin), descriptor, &origin, now);
+}
+
+static void accept_some(struct gw_admin *admin, int listener, uint64_t now)
 {
     for (int i = 0; i < BACKLOG; i++) {
-        int descriptor = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof from;
+        int descriptor = accept4(listener, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (descriptor >= 0) {
-            gw_admin_connection_open(place(admin), descriptor, local, now);
+            take_in(admin, listener, descriptor, (const struct sockaddr *)&from, now);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -92,8 +111,9 @@ static void poll_once(struct gw_admin *admin, bool stopping)
     struct pollfd polled[FIXED + CONNECTIONS_MAX];
     bool accepting = !stopping && now_ms() >= admin->accept_after_ms;
     polled[0] = (struct pollfd){.fd = stopping ? -1 : admin->wake, .events = POLLIN};
-    polled[1] = (struct pollfd){.fd = accepting ? admin->http : -1, .events = POLLIN};
-    polled[2] = (struct pollfd){.fd = accepting ? admin->socket.listener : -1, .events = POLLIN};
+    const int listeners[FIXED - 1] = {admin->http.listener, admin->remote.listener, admin->socket.listener};
+    for (size_t i = 0; i < FIXED - 1; i++)
+        polled[1 + i] = (struct pollfd){.fd = accepting ? listeners[i] : -1, .events = POLLIN};
     for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
         const struct gw_admin_connection *c = &admin->connections[i];
         polled[FIXED + i] = (struct pollfd){.fd = c->descriptor, .events = gw_admin_connection_events(c)};
@@ -108,10 +128,9 @@ static void poll_once(struct gw_admin *admin, bool stopping)
                                     got & (POLLOUT | POLLHUP | POLLERR), now);
     }
     /* After the connections: a place freed and taken again must not be given the old one's events. */
-    if (polled[1].revents)
-        accept_some(admin, admin->http, false, now);
-    if (polled[2].revents)
-        accept_some(admin, admin->socket.listener, true, now);
+    for (size_t i = 0; i < FIXED - 1; i++)
+        if (polled[1 + i].revents)
+            accept_some(admin, listeners[i], now);
 }
 
 static void *serve(void *argument)
@@ -130,71 +149,33 @@ static void *serve(void *argument)
 
 /* --- starting --- */
 
-static int listen_on(const struct addrinfo *address, int *out_listener)
-{
-    int on = 1;
-    int listener = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener < 0)
-        return -1;
-    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(listener, address->ai_addr, address->ai_addrlen) == 0 && listen(listener, BACKLOG) == 0) {
-        *out_listener = listener;
-        return 0;
-    }
-    int why = errno;
-    close(listener);
-    errno = why;
-    return -1;
-}
-
 static int listen_http(struct gw_admin *admin, const struct gw_admin_config *config, struct gw_error *error)
 {
-    char port[8];
-    snprintf(port, sizeof port, "%u", config->http_port);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *addresses;
-    int rc = getaddrinfo(config->http_address, port, &hints, &addresses);
-    if (rc != 0)
-        return gw_error_set(error, GW_EINVALID, 0, "observe.http_address: `%s` is no address here: %s",
-                            config->http_address, gai_strerror(rc));
-    rc = listen_on(addresses, &admin->http);
-    int why = errno;
-    freeaddrinfo(addresses);
-    if (rc != 0 && why == EADDRINUSE)
-        return gw_error_set(
-            error, GW_EBUSY, 0,
-            "observe.http_port: port %u of %s is in use: stop what uses it, or give another port",
-            config->http_port, config->http_address);
-    if (rc != 0)
-        return gw_error_set(error, GW_EIO, why, "observe.http_address: cannot listen on port %u of %s",
-                            config->http_port, config->http_address);
-    struct sockaddr_storage bound;
-    socklen_t len = sizeof bound;
-    if (getsockname(admin->http, (struct sockaddr *)&bound, &len) == 0 &&
-        getnameinfo((const struct sockaddr *)&bound, len, NULL, 0, port, sizeof port, NI_NUMERICSERV) == 0)
-        admin->http_port = (uint16_t)strtoul(port, NULL, 10);
-    return GW_OK;
+    const struct gw_admin_port_config port = {.address = config->http_address,
+                                              .port = config->http_port,
+                                              .section = "observe",
+                                              .folder = config->run_folder,
+                                              .name = "http_port"};
+    return gw_admin_port_open(&port, &admin->http, error);
 }
 
-/* By a rename, so that who waits for the file never reads half a number. */
-static int write_port_file(struct gw_admin *admin, const char *folder, struct gw_error *error)
+/* The admin API for other machines: with TLS and a token, or not at all. */
+static int listen_remote(struct gw_admin *admin, const struct gw_admin_config *config, struct gw_error *error)
 {
-    char *temporary = NULL;
-    int rc = GW_ENOMEM;
-    if (asprintf(&admin->port_file, "%s/http_port", folder) < 0)
-        admin->port_file = NULL;
-    else if (asprintf(&temporary, "%s.new", admin->port_file) < 0)
-        temporary = NULL;
-    if (temporary) {
-        FILE *file = fopen(temporary, "we");
-        bool written = file && fprintf(file, "%u\n", admin->http_port) > 0;
-        written = file && fclose(file) == 0 && written;
-        rc = written && rename(temporary, admin->port_file) == 0 ? GW_OK : GW_EIO;
-    }
+    if (!config->remote_address || !*config->remote_address)
+        return GW_OK;
+    int rc = gw_guard_open(&admin->guard, config->token_file, config->data_folder, error);
+    if (rc == GW_OK)
+        rc = gw_admin_tls_new(config->certificate, config->key, &admin->tls, error);
     if (rc != GW_OK)
-        (void)gw_error_set(error, rc, errno, "data.folder: %s/http_port cannot be written", folder);
-    free(temporary);
-    return rc;
+        return rc;
+    admin->view.guard = &admin->guard;
+    const struct gw_admin_port_config port = {.address = config->remote_address,
+                                              .port = config->remote_port,
+                                              .section = "admin",
+                                              .folder = config->run_folder,
+                                              .name = "admin_port"};
+    return gw_admin_port_open(&port, &admin->remote, error);
 }
 
 static int listen_socket(struct gw_admin *admin, const struct gw_admin_config *config, struct gw_error *error)
@@ -222,14 +203,12 @@ static int start_thread(struct gw_admin *admin, struct gw_error *error)
 
 static void release(struct gw_admin *admin)
 {
-    if (admin->http >= 0)
-        close(admin->http);
+    gw_admin_port_close(&admin->http);
+    gw_admin_port_close(&admin->remote);
+    SSL_CTX_free(admin->tls);
     if (admin->wake >= 0)
         close(admin->wake);
     gw_admin_socket_close(&admin->socket);
-    if (admin->port_file)
-        (void)unlink(admin->port_file);
-    free(admin->port_file);
     pthread_mutex_destroy(&admin->view.lock);
     free(admin);
 }
@@ -242,7 +221,7 @@ int gw_admin_start(const struct gw_admin_config *config, struct gw_admin **out, 
     struct gw_admin *admin = calloc(1, sizeof *admin);
     if (!admin)
         return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
-    admin->http = -1;
+    admin->http.listener = admin->remote.listener = -1;
     admin->socket.listener = admin->socket.lock = -1;
     admin->view.sinks = config->sinks;
     admin->view.sink_count = config->sink_count;
@@ -258,7 +237,7 @@ int gw_admin_start(const struct gw_admin_config *config, struct gw_admin **out, 
     if (rc == GW_OK)
         rc = listen_http(admin, config, error);
     if (rc == GW_OK)
-        rc = write_port_file(admin, config->run_folder, error);
+        rc = listen_remote(admin, config, error);
     if (rc == GW_OK)
         rc = start_thread(admin, error);
     if (rc == GW_OK)
@@ -282,7 +261,7 @@ void gw_admin_stop(struct gw_admin *admin)
 
 uint16_t gw_admin_http_port(const struct gw_admin *admin)
 {
-    return admin->http_port;
+    return admin->http.port;
 }
 
 void gw_admin_set_journal(struct gw_admin *admin, struct gw_journal *journal)

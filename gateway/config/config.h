@@ -103,7 +103,11 @@ struct gw_config {
         const char *undeclared; /* drop, reject or keep */
     } schemas;
     struct {
-        const char *socket; /* "": data.folder/run/admin.sock */
+        const char *socket;       /* "": data.folder/run/admin.sock */
+        const char *http_address; /* "": the API is on the socket only */
+        uint16_t http_port;
+        const char *certificate, *key; /* "": those of listen */
+        const char *token_file;        /* "": data.folder/keys/admin.token */
     } admin;
     void *owned; /* struct gw_arena with every string */
 };

@@ -60,13 +60,20 @@ static int start_admin(struct gw_gateway *gateway, struct gw_error *error)
     const struct gw_config *config = gateway->config;
     char folder[PATH_MAX_BYTES];
     run_path(gateway, "", folder);
-    struct gw_admin_config admin = {.http_address = config->observe.http_address,
-                                    .http_port = config->observe.http_port,
-                                    .run_folder = folder,
-                                    .socket = config->admin.socket,
-                                    .sinks = gateway->sinks,
-                                    .sink_count = gateway->sink_count,
-                                    .schemas = gateway->schemas};
+    struct gw_admin_config admin = {
+        .http_address = config->observe.http_address,
+        .http_port = config->observe.http_port,
+        .run_folder = folder,
+        .socket = config->admin.socket,
+        .sinks = gateway->sinks,
+        .sink_count = gateway->sink_count,
+        .schemas = gateway->schemas,
+        .remote_address = config->admin.http_address,
+        .remote_port = config->admin.http_port,
+        .certificate = *config->admin.certificate ? config->admin.certificate : config->listen.certificate,
+        .key = *config->admin.certificate ? config->admin.key : config->listen.key,
+        .token_file = config->admin.token_file,
+        .data_folder = config->data.folder};
     int result = gw_admin_start(&admin, &gateway->admin, error);
     if (result == GW_OK)
         gw_admin_set_journal(gateway->admin, gateway->journal);
