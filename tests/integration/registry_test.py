@@ -14,7 +14,7 @@ from custom_test import MENU, SCHEMA_FIELD, DATA_FIELD, quarantined, send, strea
 from device import CUSTOM, Device
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tributary"
-CLIENT = "2.16.1"
+CLIENT = "2.11.1"
 TYPE = "application/vnd.schemaregistry.v1+json"
 
 
