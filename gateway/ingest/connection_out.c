@@ -12,8 +12,31 @@
 /* How long the peer may take to read our last word before the socket goes. */
 #define LINGER_MS 2000
 
+/*
+ * A connection has a buffer only while something waits in it: thousands are silent. The thread keeps one for the next that
+ * has something to say, which is most often the same one.
+ */
+static void release_buffer(struct gw_connection *connection)
+{
+    struct gw_ingest_thread *thread = connection->thread;
+    if (thread->spare_out || connection->out_capacity > OUT_CHUNK) {
+        free(connection->out);
+    } else {
+        thread->spare_out = connection->out;
+        thread->spare_out_capacity = connection->out_capacity;
+    }
+    connection->out = NULL;
+    connection->out_capacity = 0;
+}
+
 static bool make_room(struct gw_connection *connection, size_t needed)
 {
+    struct gw_ingest_thread *thread = connection->thread;
+    if (!connection->out && thread->spare_out) {
+        connection->out = thread->spare_out;
+        connection->out_capacity = thread->spare_out_capacity;
+        thread->spare_out = NULL;
+    }
     if (needed <= connection->out_capacity)
         return true;
     size_t capacity = needed < 512 ? 512 : needed * 2;
@@ -61,6 +84,7 @@ void gw_connection_send_now(struct gw_connection *connection)
         connection->cut = true; /* the next tick closes it */
         connection->deadline_ms = 0;
     }
+    release_buffer(connection);
 }
 
 void gw_connection_put_frame(struct gw_connection *connection, unsigned opcode, const void *data, size_t len)
@@ -123,12 +147,9 @@ int gw_connection_writable(struct gw_connection *connection)
     connection->out_len -= len; /* what the socket did not take, libwebsockets keeps */
     if (connection->out_len > 0)
         memmove(begin, begin + len, connection->out_len);
-    if (connection->out_len > 0 || connection->phase == GW_CONNECTION_CLOSING) {
+    if (connection->out_len > 0 || connection->phase == GW_CONNECTION_CLOSING)
         lws_callback_on_writable(connection->wsi);
-    } else if (connection->out_capacity > OUT_CHUNK) {
-        free(connection->out);
-        connection->out = NULL;
-        connection->out_capacity = 0;
-    }
+    if (connection->out_len == 0)
+        release_buffer(connection);
     return 0;
 }

@@ -91,9 +91,11 @@ struct gw_ingest_thread {
     struct gw_connection_slot *slots, *free_slot;
     size_t slot_count, slot_limit, open_count;
     uint64_t accepted;
-    _Atomic size_t waiting;                /* connections in TLS handshake or HTTP request; read by all */
-    struct gw_session_batch *spare;        /* pool */
-    size_t spare_bytes;                    /* what their arenas keep */
+    _Atomic size_t waiting;         /* connections in TLS handshake or HTTP request; read by all */
+    struct gw_session_batch *spare; /* pool */
+    size_t spare_bytes;             /* what their arenas keep */
+    uint8_t *spare_out;             /* a buffer for output, see connection_out.c */
+    size_t spare_out_capacity;
     struct gw_pseudonym_cache *pseudonyms; /* NULL: none wanted */
     struct gw_schema_scratch schema_scratch;
     void *schema_memory;

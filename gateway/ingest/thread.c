@@ -393,5 +393,6 @@ void gw_ingest_thread_free(struct gw_ingest_thread *thread)
     gw_settings_release(thread->next_settings);
     free(thread->schema_memory);
     free(thread->replaced);
+    free(thread->spare_out);
     free(thread->slots);
 }

@@ -1,9 +1,13 @@
 """SIGHUP: everything is checked, then everything is swapped, and whom the new credentials do not let in is cut."""
 
+import contextlib
 import ipaddress
 import json
 import signal
+import socket
 import ssl
+import subprocess
+import threading
 import time
 
 import pytest
@@ -13,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import device as d
 from device import Device, Refused
-from gateway import Gateway
+from gateway import BIN, Gateway
 from pki import Pki
 
 IN_TIME = 5
@@ -293,3 +297,67 @@ def test_without_tickets_nothing_is_resumed(own):
     device.leave()
     device.online().work().leave()
     assert not device.resumed
+
+
+class Cable:
+    """Between an SDK and the gateway; can be pulled."""
+
+    def __init__(self, port):
+        self.server, self.target, self.pairs = socket.create_server(("127.0.0.1", 0)), port, []
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, far = self.server.accept()[0], socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                return
+            self.pairs.append((near, far))
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _carry(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+        except OSError:
+            pass
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def pull(self):
+        for end in self.pairs[-1]:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.server.close()
+
+
+def test_the_sdk_resumes_its_session(own):
+    """mbedTLS and OpenSSL, over reconnects that fall to any of four threads."""
+    own.start()
+    cable = Cable(own.port)
+    pem, key = own.pki.device("tv-1")
+    events = 300000
+    running = subprocess.Popen(
+        [BIN / "uplink_probe", "--host", "localhost", "--port", str(cable.port), "--ca", own.pki.folder / "ca.crt",
+         "--utc-ms", str(int(time.time() * 1000)), "--device", "tv-1", "--cert", pem, "--key", key, "--events", str(events),
+         "--stay", "--seconds", "50"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for connection in range(1, 4):
+            while own.metric("tributary_connects_total") < connection:
+                assert running.poll() is None
+                time.sleep(0.01)
+            cable.pull()
+        out, log = running.communicate(timeout=70)
+    finally:
+        running.kill()
+        cable.close()
+    result = json.loads(out)
+    assert running.returncode == 0, log
+    assert result["acked"] == events and result["welcomes"] == 4
+    assert own.metric("tributary_tls_resumed_total") == 3
