@@ -54,7 +54,15 @@ uint16_t gw_admin_http_port(const struct gw_admin *admin);
  * is closed: on return no request uses the one before. */
 void gw_admin_set_journal(struct gw_admin *admin, struct gw_journal *journal);
 
+/* What POST /v1/reload does, from the admin's thread: 0, or why nothing changed. */
+struct gw_admin_reload {
+    int (*reload)(void *context, struct gw_error *error);
+    void *context;
+};
+
 /* The same for the writer: NULL before ingest is stopped. Borrowed. */
 void gw_admin_set_writer(struct gw_admin *admin, const struct gw_admin_writer *writer);
+/* The same for reload. */
+void gw_admin_set_reload(struct gw_admin *admin, const struct gw_admin_reload *reload);
 
 #endif

@@ -171,6 +171,35 @@ static void status(struct gw_admin_view *view, struct gw_admin_answer *out)
     gw_answer_json(200, tree, out);
 }
 
+/* --- /v1/reload --- */
+
+static bool reload(struct gw_admin_view *view, const struct gw_admin_question *question,
+                   struct gw_admin_answer *out)
+{
+    struct gw_error error = {0};
+    int result = GW_EAGAIN;
+    if (!question->local || strcmp(question->request->path, "/v1/reload") != 0)
+        return false;
+    if (question->request->method != GW_HTTP_POST) {
+        gw_answer_method("POST", out);
+        return true;
+    }
+    pthread_mutex_lock(&view->lock);
+    if (view->reload)
+        result = view->reload->reload(view->reload->context, &error);
+    pthread_mutex_unlock(&view->lock);
+    if (result == GW_OK) {
+        cJSON *tree = cJSON_CreateObject();
+        (void)cJSON_AddStringToObject(tree, "status", "reloaded");
+        gw_answer_json(200, tree, out);
+    } else if (result == GW_EAGAIN) {
+        gw_answer_error(503, "the gateway is starting or stopping", out);
+    } else {
+        gw_answer_error(422, error.text, out);
+    }
+    return true;
+}
+
 /* --- which path --- */
 
 bool gw_admin_takes_body(const struct gw_http_request *request, bool local)
@@ -204,16 +233,17 @@ static bool answer_get(struct gw_admin_view *view, const struct gw_admin_questio
 void gw_admin_answer(struct gw_admin_view *view, const struct gw_admin_question *question,
                      struct gw_admin_answer *out)
 {
-    if (answer_get(view, question, out))
+    if (answer_get(view, question, out) || reload(view, question, out))
         return;
     if (question->local && gw_admin_quarantine(view, question, out))
         return;
     if (question->local && gw_admin_registry(view->schemas, question, out))
         return;
-    gw_answer_error(404,
-                    question->local
-                        ? "there are /metrics, /healthz, /readyz, /v1/status, /v1/quarantine, and /subjects, "
-                          "/schemas, /compatibility, /config and /mode of the registry"
-                        : "there are /metrics, /healthz and /readyz; the admin API is on the Unix socket",
-                    out);
+    gw_answer_error(
+        404,
+        question->local
+            ? "there are /metrics, /healthz, /readyz, /v1/status, /v1/quarantine, /v1/reload, and /subjects, "
+              "/schemas, /compatibility, /config and /mode of the registry"
+            : "there are /metrics, /healthz and /readyz; the admin API is on the Unix socket",
+        out);
 }

@@ -19,6 +19,7 @@ struct gw_admin_view {
     struct gw_schemas *schemas;           /* NULL: none */
     struct gw_guard *guard;               /* of the admin port; NULL: there is none */
     const struct gw_admin_writer *writer; /* under the lock; NULL: nothing is written now */
+    const struct gw_admin_reload *reload; /* under the lock; NULL: not now */
 };
 
 /* A whole request. */

@@ -271,6 +271,13 @@ void gw_admin_set_journal(struct gw_admin *admin, struct gw_journal *journal)
     pthread_mutex_unlock(&admin->view.lock);
 }
 
+void gw_admin_set_reload(struct gw_admin *admin, const struct gw_admin_reload *reload)
+{
+    pthread_mutex_lock(&admin->view.lock);
+    admin->view.reload = reload;
+    pthread_mutex_unlock(&admin->view.lock);
+}
+
 void gw_admin_set_writer(struct gw_admin *admin, const struct gw_admin_writer *writer)
 {
     pthread_mutex_lock(&admin->view.lock);

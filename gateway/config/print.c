@@ -229,9 +229,10 @@ void gw_config_print_reference(FILE *out)
           "unset or empty;\n"
           "  an unset one without default is an error. `$$` is a dollar.\n"
           "- A list may be written as a single value. Anchors, aliases and tags are refused.\n"
-          "- Keys with ↻, and the files that they name, are taken anew by a reload (SIGHUP): all are checked "
-          "first,\n"
-          "  then all change or none. A reload that would change another key is refused.\n",
+          "- Keys with ↻, and the files that they name, are taken anew by a reload (`tributaryctl reload`, "
+          "or SIGHUP): "
+          "all are\n"
+          "  checked first, then all change or none. A reload that would change another key is refused.\n",
           out);
     char expected[GW_CONFIG_VALUE_TEXT_MAX];
     for (size_t s = 0; s < gw_config_section_count; s++) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lake/embedded.h"
+#include "main/reload.h"
 #include "observe/health.h"
 #include "observe/log.h"
 
@@ -137,9 +138,16 @@ static int start_ingest(struct gw_gateway *gateway, struct gw_error *error)
     return GW_OK;
 }
 
-int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config, struct gw_error *error)
+static int reload(void *context, struct gw_error *error)
 {
-    *gateway = (struct gw_gateway){.config = config};
+    return gw_gateway_reload(context, error);
+}
+
+int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config, const char *path,
+                     struct gw_error *error)
+{
+    *gateway = (struct gw_gateway){.config = config, .config_path = path};
+    pthread_mutex_init(&gateway->reload_lock, NULL);
     int result = open_journal(gateway, error);
     if (result == GW_OK)
         result = gw_keys_load(config, &gateway->keys, error);
@@ -159,6 +167,8 @@ int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
         gw_gateway_stop(gateway);
         return result;
     }
+    gateway->reload = (struct gw_admin_reload){.reload = reload, .context = gateway};
+    gw_admin_set_reload(gateway->admin, &gateway->reload);
     gw_health_set(GW_CONDITION_STARTING, false);
     gw_log(GW_LOG_INFO, "main.started", "devices may connect", GW_TEXT("address", config->listen.address),
            GW_UINT("port", gw_ingest_port(gateway->ingest)),
@@ -171,8 +181,10 @@ int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
 void gw_gateway_stop(struct gw_gateway *gateway)
 {
     gw_health_set(GW_CONDITION_DRAINING, true);
-    if (gateway->admin)
+    if (gateway->admin) {
         gw_admin_set_writer(gateway->admin, NULL);
+        gw_admin_set_reload(gateway->admin, NULL);
+    }
     if (gateway->ingest) {
         char path[PATH_MAX_BYTES];
         run_path(gateway, "port", path);
@@ -189,5 +201,6 @@ void gw_gateway_stop(struct gw_gateway *gateway)
     gw_keys_free(&gateway->keys);
     if (gateway->journal)
         gw_journal_close(gateway->journal);
+    pthread_mutex_destroy(&gateway->reload_lock);
     *gateway = (struct gw_gateway){.config = gateway->config};
 }

@@ -2,6 +2,8 @@
 #ifndef GW_MAIN_GATEWAY_H
 #define GW_MAIN_GATEWAY_H
 
+#include <pthread.h>
+
 #include "admin/admin.h"
 #include "config/config.h"
 #include "delivery/delivery.h"
@@ -16,6 +18,9 @@ struct gw_gateway {
     struct gw_admit_policy policy;
     struct gw_schemas *schemas;
     struct gw_admin_writer writer;
+    struct gw_admin_reload reload;
+    const char *config_path;     /* what a reload reads */
+    pthread_mutex_t reload_lock; /* reloads come from signals and from the admin */
     struct gw_delivery *delivery;
     const char *sinks[GW_DELIVERY_SINKS_MAX];
     size_t sink_count;
@@ -23,9 +28,12 @@ struct gw_gateway {
     struct gw_ingest *ingest;
 };
 
-/* Journal, keys, sinks, admin, ingest; writes data.folder/run/port. On failure everything is stopped again. */
+/*
+ * Journal, keys, sinks, admin, ingest; writes data.folder/run/port. On failure everything is stopped again. path: of the
+ * file that config was read from. Both are borrowed.
+ */
 GW_MUST_CHECK int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
-                                   struct gw_error *error);
+                                   const char *path, struct gw_error *error);
 /* Graceful: devices first, then sinks, then the journal. */
 void gw_gateway_stop(struct gw_gateway *gateway);
 

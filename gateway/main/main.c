@@ -50,13 +50,13 @@ static void block_signals(sigset_t *out)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void wait_for_stop(struct gw_gateway *gateway, const char *path, const sigset_t *signals)
+static void wait_for_stop(struct gw_gateway *gateway, const sigset_t *signals)
 {
     for (;;) {
         int number = sigwaitinfo(signals, NULL);
         struct gw_error error = {0};
         if (number == SIGHUP) {
-            (void)(gw_gateway_reload(gateway, path, &error) == GW_OK); /* the log has it */
+            (void)(gw_gateway_reload(gateway, &error) == GW_OK); /* the log has it */
         } else if (number > 0) {
             gw_log(GW_LOG_INFO, "main.stopping", "devices are sent away; what they sent is stored and acked",
                    GW_INT("signal", number));
@@ -71,9 +71,9 @@ static int run(const struct gw_config *config, const char *path)
     sigset_t signals;
     struct gw_error error = {0};
     block_signals(&signals);
-    if (gw_gateway_start(&gateway, config, &error) != GW_OK)
+    if (gw_gateway_start(&gateway, config, path, &error) != GW_OK)
         return complain(&error, EXIT_FAILED);
-    wait_for_stop(&gateway, path, &signals);
+    wait_for_stop(&gateway, &signals);
     gw_gateway_stop(&gateway);
     gw_log(GW_LOG_INFO, "main.stopped", "the gateway is down");
     return EXIT_STOPPED;

@@ -16,12 +16,15 @@ static int swap(struct gw_gateway *gateway, struct gw_config *config, struct gw_
     return result;
 }
 
-int gw_gateway_reload(struct gw_gateway *gateway, const char *path, struct gw_error *error)
+int gw_gateway_reload(struct gw_gateway *gateway, struct gw_error *error)
 {
+    const char *path = gateway->config_path;
     struct gw_config config = {.owned = NULL};
+    pthread_mutex_lock(&gateway->reload_lock);
     int result = gw_config_load(path, &config, error);
     if (result == GW_OK)
         result = swap(gateway, &config, error);
+    pthread_mutex_unlock(&gateway->reload_lock);
     gw_config_free(&config); /* empty where ingest took it over */
     gw_metric_add(result == GW_OK ? GW_METRIC_RELOADS : GW_METRIC_RELOADS_REFUSED, 1);
     if (result == GW_OK)

@@ -5,9 +5,9 @@
 #include "main/gateway.h"
 
 /*
- * Reads the file anew, checks all of it and all files it names, then swaps, or changes nothing. Says in the log what
+ * From any thread. Reads the file anew, checks all of it and all files it names, then swaps, or changes nothing. Says in the log what
  * became of it. GW_EINVALID, GW_EIO, GW_ENOTFOUND, GW_ENOMEM: the text says why nothing changed.
  */
-GW_MUST_CHECK int gw_gateway_reload(struct gw_gateway *gateway, const char *path, struct gw_error *error);
+GW_MUST_CHECK int gw_gateway_reload(struct gw_gateway *gateway, struct gw_error *error);
 
 #endif

@@ -43,6 +43,24 @@ def outcomes(gateway):
     return [len(gateway.log_lines(event)) for event in ("main.reloaded", "main.reload_refused")]
 
 
+def test_the_command_says_what_became_of_it(own):
+    own.start()
+    device = Device(own, "dev-1").online().work()
+
+    def ctl():
+        return subprocess.run([BIN / "tributaryctl", "--config", own.write_config(), "reload"], capture_output=True,
+                              text=True, timeout=20)
+
+    own.deny.write_text("not a device id\n")
+    done = ctl()
+    assert done.returncode == 4 and "line 1 is not a device id" in done.stderr
+    device.work()
+    own.deny.write_text("dev-1\n")
+    done = ctl()
+    assert done.returncode == 0 and "reloaded" in done.stdout
+    device.expect_bye(d.BYE_BLOCKED)
+
+
 def reload(gateway):
     """Returns the reason of a refusal, or None."""
     gateway.write_config()

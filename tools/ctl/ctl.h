@@ -36,6 +36,7 @@ int ctl_stream(const struct ctl *ctl);
 int ctl_journal(const struct ctl *ctl);
 int ctl_quarantine(const struct ctl *ctl);
 int ctl_quarantine_settle(const struct ctl *ctl); /* all but list */
+int ctl_reload(const struct ctl *ctl);
 int ctl_check_config(const struct ctl *ctl);
 int ctl_reference(const struct ctl *ctl);
 int ctl_schema(const struct ctl *ctl);

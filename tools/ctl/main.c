@@ -60,6 +60,12 @@ static const struct command {
      "an "
      "event holds\n"
      "stays sealed.\n"},
+    {"reload", ctl_reload, "", "take configuration, certificates and credentials anew",
+     "The running gateway reads its configuration and the files that it names, checks all, then changes all "
+     "or nothing.\n"
+     "Devices that are not let in any more are cut. Exit code 4 with the reason if it changes nothing; "
+     "docs/operating.md\n"
+     "says what a reload can change.\n"},
     {"check-config", ctl_check_config, "FILE", "check a configuration without starting anything",
      "Shows everything that is wrong, with file and line, or the effective configuration with worst-case "
      "memory and\n"
