@@ -217,8 +217,9 @@ int gw_format_write(const char *folder, struct gw_error *error)
 
 int gw_folder_is_ours(const char *folder, struct gw_error *error)
 {
-    static const char *const ours[] = {"LOCK", "FORMAT.tmp", "meta.tmp", "meta.new", "segments",  "damaged",
-                                       "keys", "run",        "stream",   "lake",     "lost+found"};
+    static const char *const ours[] = {"LOCK",     "FORMAT.tmp", "meta.tmp",  "meta.new", "segments",
+                                       "damaged",  "keys",       "run",       "stream",   "lake",
+                                       "registry", "schemas",    "lost+found"};
     DIR *dir = opendir(folder);
     if (!dir)
         return gw_error_set(error, GW_EINVALID, errno, "data folder %s cannot be read", folder);

@@ -219,6 +219,8 @@ static int publish(struct gw_schemas *schemas, struct gw_schema_subject *subject
         gw_entries_append(schemas, entry);
     gw_subject_append(subject, version);
     gw_subject_publish(schemas, subject);
+    if (store && schemas->store.published)
+        schemas->store.published(schemas->store.context);
     return 0;
 }
 
@@ -247,15 +249,16 @@ static void give_back(struct gw_schemas *schemas, struct gw_schema_entry *made)
 }
 
 static int register_locked(struct gw_schemas *schemas, const struct gw_schema_text *candidate,
-                           const struct gw_schema_hash *hash, int64_t now_ms, struct gw_compat_report *report,
-                           const struct gw_schema_version **out, struct gw_error *error)
+                           const struct gw_schema_hash *hash, int64_t now_ms, bool client,
+                           struct gw_compat_report *report, const struct gw_schema_version **out,
+                           struct gw_error *error)
 {
     const struct gw_schema_subject *there =
         gw_schemas_subject(schemas, candidate->subject, strlen(candidate->subject));
     *out = version_with(there, hash);
     if (*out)
         return 0;
-    int rc = refuse_readonly(schemas, there, candidate->subject, error);
+    int rc = client ? refuse_readonly(schemas, there, candidate->subject, error) : 0;
     const struct gw_schema_entry *entry = NULL;
     struct gw_schema_entry *made = NULL;
     if (rc == 0)
@@ -286,9 +289,9 @@ static int register_locked(struct gw_schemas *schemas, const struct gw_schema_te
     return 0;
 }
 
-int gw_schemas_register(struct gw_schemas *schemas, const struct gw_schema_text *candidate, int64_t now_ms,
-                        struct gw_compat_report *report, const struct gw_schema_version **out,
-                        struct gw_error *error)
+static int register_from(struct gw_schemas *schemas, const struct gw_schema_text *candidate, int64_t now_ms,
+                         bool client, struct gw_compat_report *report, const struct gw_schema_version **out,
+                         struct gw_error *error)
 {
     struct gw_schema_hash hash;
     const struct gw_schema_version *found = NULL;
@@ -296,11 +299,25 @@ int gw_schemas_register(struct gw_schemas *schemas, const struct gw_schema_text 
     if (rc != 0)
         return rc;
     (void)pthread_mutex_lock(&schemas->writer);
-    rc = register_locked(schemas, candidate, &hash, now_ms, report, &found, error);
+    rc = register_locked(schemas, candidate, &hash, now_ms, client, report, &found, error);
     (void)pthread_mutex_unlock(&schemas->writer);
     if (rc == 0)
         *out = found;
     return rc;
+}
+
+int gw_schemas_register(struct gw_schemas *schemas, const struct gw_schema_text *candidate, int64_t now_ms,
+                        struct gw_compat_report *report, const struct gw_schema_version **out,
+                        struct gw_error *error)
+{
+    return register_from(schemas, candidate, now_ms, true, report, out, error);
+}
+
+int gw_schemas_register_file(struct gw_schemas *schemas, const struct gw_schema_text *candidate,
+                             int64_t now_ms, struct gw_compat_report *report,
+                             const struct gw_schema_version **out, struct gw_error *error)
+{
+    return register_from(schemas, candidate, now_ms, false, report, out, error);
 }
 
 int gw_schemas_check(struct gw_schemas *schemas, const struct gw_schema_text *candidate, uint32_t version,

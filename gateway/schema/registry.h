@@ -95,6 +95,11 @@ GW_MUST_CHECK int gw_schemas_register(struct gw_schemas *schemas, const struct g
                                       int64_t now_ms, struct gw_compat_report *report,
                                       const struct gw_schema_version **out, struct gw_error *error);
 
+/* The same, from the operator's own files: READONLY, which is about clients, does not refuse it. */
+GW_MUST_CHECK int gw_schemas_register_file(struct gw_schemas *schemas, const struct gw_schema_text *candidate,
+                                           int64_t now_ms, struct gw_compat_report *report,
+                                           const struct gw_schema_version **out, struct gw_error *error);
+
 /*
  * What gw_schemas_register would say of compatibility. version 0: against all versions that the subject's level asks for;
  * else against that one, by the rules of the level. 0, GW_ECONFLICT, GW_EINVALID, GW_ENOTFOUND (version), ...
@@ -137,6 +142,7 @@ struct gw_schemas_store {
     void *context;
     /* Durable on return (synced). An error means: not seen by anybody; the store is then refused to be written to again. */
     int (*append)(void *context, const struct gw_schemas_record *record, struct gw_error *error);
+    void (*published)(void *context); /* the last one is seen by all now; may be NULL */
 };
 
 struct gw_schemas_options {

@@ -1,0 +1,36 @@
+/* What the two parts of the registry on disk share: records and files, written whole or not at all. */
+#ifndef GW_SCHEMA_REGISTRY_FILES_H
+#define GW_SCHEMA_REGISTRY_FILES_H
+
+#include <limits.h>
+
+#include "schema/registry.h"
+
+/* GW_EFULL, GW_EINVALID (permissions), GW_ENOMEM, GW_ENOTFOUND or GW_EIO. */
+int gw_files_error(int errno_value);
+/* 0 or an errno value; there already is no error. */
+int gw_files_make_folder(const char *path);
+/* folder/name, durable on return. 0 or an errno value; what is left of a failure has a name that starts with a dot. */
+GW_MUST_CHECK int gw_files_write(const char *folder, const char *name, const char *text, size_t len);
+/* A whole file, malloc, with a NUL behind it. 0, GW_ENOTFOUND, GW_ELIMIT (larger than most), GW_ENOMEM, GW_EIO ... */
+GW_MUST_CHECK int gw_files_read(const char *path, size_t most, char **out_text, size_t *out_len);
+
+/* A change as a file's text (malloc), and back; texts of the record then lie in the file's. GW_EDAMAGED. */
+GW_MUST_CHECK int gw_record_write(const struct gw_schemas_record *record, char **out_text, size_t *out_len);
+struct gw_record_memory {
+    char subject[GW_SUBJECT_MAX + 1];
+};
+GW_MUST_CHECK int gw_record_read(const char *text, size_t len, struct gw_record_memory *memory,
+                                 struct gw_schemas_record *out);
+
+/* Registers what stands in the folder and is new, in the order of `ids`; refuses what differs. */
+GW_MUST_CHECK int gw_schema_files_load(const char *folder, struct gw_schemas *schemas, int64_t now_ms,
+                                       struct gw_compat_report *report, struct gw_error *error);
+/* Writes what is missing there, and `ids`. */
+GW_MUST_CHECK int gw_schema_files_save(const char *folder, const struct gw_schemas *schemas,
+                                       struct gw_error *error);
+/* One version's file; version of the registry. */
+GW_MUST_CHECK int gw_schema_files_save_one(const char *folder, const char *subject, uint32_t version,
+                                           const char *text, size_t len, struct gw_error *error);
+
+#endif
