@@ -95,13 +95,16 @@ struct gw_config {
         uint64_t flush_bytes;
     } lake;
     struct {
+        const char *folder; /* "": data.folder/schemas */
+        bool write;
+        uint64_t memory_bytes;
+        const char *undeclared; /* drop, reject or keep */
+    } schemas;
+    struct {
         const char *http_address;
         uint16_t http_port; /* 0: any, written to data.folder/run/http_port */
         const char *log_level;
     } observe;
-    struct {
-        const char *undeclared; /* drop, reject or keep */
-    } schemas;
     struct {
         const char *socket;       /* "": data.folder/run/admin.sock */
         const char *http_address; /* "": the API is on the socket only */

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "lake/embedded.h"
 #include "main/reload.h"
 #include "observe/health.h"
@@ -29,6 +31,42 @@ static int open_journal(struct gw_gateway *gateway, struct gw_error *error)
                                         .retention_bytes = config->journal.retention_bytes,
                                         .retention_ms = (uint64_t)config->journal.retention_seconds * 1000};
     return gw_journal_open(&journal, &gateway->journal, error);
+}
+
+static enum gw_undeclared undeclared_rule(const struct gw_config *config)
+{
+    if (strcmp(config->schemas.undeclared, "keep") == 0)
+        return GW_UNDECLARED_KEEP;
+    return strcmp(config->schemas.undeclared, "reject") == 0 ? GW_UNDECLARED_REJECT : GW_UNDECLARED_DROP;
+}
+
+/* Behind the journal, whose lock says that nobody else has the data folder. */
+static int open_schemas(struct gw_gateway *gateway, struct gw_error *error)
+{
+    const struct gw_config *config = gateway->config;
+    const struct gw_schemas_options options = {.compile = {.assert_formats = true},
+                                               .memory_max = config->schemas.memory_bytes,
+                                               .undeclared_kept =
+                                                   undeclared_rule(config) == GW_UNDECLARED_KEEP};
+    char store[PATH_MAX_BYTES], files[PATH_MAX_BYTES], trouble[256];
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(store, sizeof store, "%s/" GW_LAYOUT_REGISTRY, config->data.folder);
+    snprintf(files, sizeof files, "%s%s",
+             *config->schemas.folder ? config->schemas.folder : config->data.folder,
+             *config->schemas.folder ? "" : "/" GW_LAYOUT_SCHEMAS);
+    gateway->schemas = gw_schemas_new(&options);
+    if (!gateway->schemas)
+        return gw_error_set(error, GW_ENOMEM, 0, "schemas: out of memory");
+    const struct gw_schema_disk_options disk = {.store = store,
+                                                .files = files,
+                                                .read_files_only = !config->schemas.write,
+                                                .now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000};
+    int result = gw_schema_disk_open(&disk, gateway->schemas, NULL, &gateway->schema_disk, error);
+    if (result == GW_OK && *gw_schema_disk_trouble(gateway->schema_disk, trouble))
+        gw_log(GW_LOG_WARNING, "schemas.files", "registered schemas could not be written to their folder",
+               GW_TEXT("error", trouble));
+    return result;
 }
 
 static int make_run_folder(const struct gw_gateway *gateway, struct gw_error *error)
@@ -93,20 +131,6 @@ static int start_sinks(struct gw_gateway *gateway, struct gw_error *error)
 static void on_commit(void *context)
 {
     gw_delivery_wake(context);
-}
-
-static enum gw_undeclared undeclared_rule(const struct gw_config *config)
-{
-    if (strcmp(config->schemas.undeclared, "keep") == 0)
-        return GW_UNDECLARED_KEEP;
-    return strcmp(config->schemas.undeclared, "reject") == 0 ? GW_UNDECLARED_REJECT : GW_UNDECLARED_DROP;
-}
-
-static int open_schemas(struct gw_gateway *gateway, struct gw_error *error)
-{
-    const struct gw_schemas_options options = {.compile = {.assert_formats = true}};
-    gateway->schemas = gw_schemas_new(&options);
-    return gateway->schemas ? GW_OK : gw_error_set(error, GW_ENOMEM, 0, "out of memory");
 }
 
 static int write_entries(void *context, struct gw_journal_write *const *writes, size_t count,
@@ -197,6 +221,7 @@ void gw_gateway_stop(struct gw_gateway *gateway)
     }
     gw_delivery_stop(gateway->delivery);
     gw_custom_forget();
+    gw_schema_disk_close(gateway->schema_disk);
     gw_schemas_close(gateway->schemas);
     gw_keys_free(&gateway->keys);
     if (gateway->journal)

@@ -10,6 +10,7 @@
 #include "ingest/ingest.h"
 #include "journal/journal.h"
 #include "privacy/keys.h"
+#include "schema/registry_disk.h"
 
 struct gw_gateway {
     const struct gw_config *config;
@@ -17,6 +18,7 @@ struct gw_gateway {
     struct gw_keys keys;
     struct gw_admit_policy policy;
     struct gw_schemas *schemas;
+    struct gw_schema_disk *schema_disk;
     struct gw_admin_writer writer;
     struct gw_admin_reload reload;
     const char *config_path;     /* what a reload reads */
@@ -29,7 +31,7 @@ struct gw_gateway {
 };
 
 /*
- * Journal, keys, sinks, admin, ingest; writes data.folder/run/port. On failure everything is stopped again. path: of the
+ * Journal, keys, schemas, sinks, admin, ingest; writes data.folder/run/port. On failure everything is stopped again. path: of the
  * file that config was read from. Both are borrowed.
  */
 GW_MUST_CHECK int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,

@@ -50,19 +50,20 @@ unsigned gw_compat_questions(enum gw_compat_level level)
     }
 }
 
-static int open_tree(struct gw_compat_tree *tree, const struct gw_compat_side *side,
+static int open_tree(struct gw_compat_tree *tree, bool keeps_undeclared, const struct gw_compat_side *side,
                      const struct gw_schema_options *options, struct gw_error *error)
 {
     int rc = gw_resolver_open(&tree->resolver, side->text, side->len, options, &tree->root, error);
     if (rc != 0)
         return rc;
+    tree->keeps_undeclared = keeps_undeclared;
     const struct gw_doc_node *annotation =
         tree->root->kind == GW_KIND_OBJECT ? gw_compat_member(tree, tree->root, "x-tributary") : NULL;
     const struct gw_doc_node *undeclared = annotation && annotation->kind == GW_KIND_OBJECT
                                                ? gw_compat_member(tree, annotation, "undeclared")
                                                : NULL;
-    tree->keeps_undeclared =
-        undeclared && undeclared->text_len == 4 && memcmp(undeclared->text, "keep", 4) == 0;
+    if (undeclared && undeclared->kind == GW_KIND_STRING)
+        tree->keeps_undeclared = undeclared->text_len == 4 && memcmp(undeclared->text, "keep", 4) == 0;
     return 0;
 }
 
@@ -95,13 +96,14 @@ int gw_compat_check(const struct gw_compat_side *old, const struct gw_compat_sid
     struct gw_compat c = {
         .report = report, .error = error, .version = version, .question = "", .fuel = GW_COMPAT_FUEL};
     const unsigned before = report->count;
-    if (questions == 0)
+    const bool kept = (questions & GW_COMPAT_UNDECLARED_KEPT) != 0;
+    if ((questions & 7u) == 0)
         return 0;
     if (!options)
         options = &defaults;
-    int rc = open_tree(&c.old, old, options, error);
+    int rc = open_tree(&c.old, kept, old, options, error);
     if (rc == 0)
-        rc = open_tree(&c.new, new, options, error);
+        rc = open_tree(&c.new, kept, new, options, error);
     if (rc == 0) {
         rc = ask(&c, questions);
         if (rc == GW_ECONFLICT && report->count > before) {

@@ -40,7 +40,13 @@ enum gw_compat_level gw_compat_level_of(const char *name);
 /* All earlier versions count, and not the latest only. */
 bool gw_compat_is_transitive(enum gw_compat_level level);
 
-enum gw_compat_question { GW_COMPAT_ASK_HOUSE = 1, GW_COMPAT_ASK_BACKWARD = 2, GW_COMPAT_ASK_FORWARD = 4 };
+enum gw_compat_question {
+    GW_COMPAT_ASK_HOUSE = 1,
+    GW_COMPAT_ASK_BACKWARD = 2,
+    GW_COMPAT_ASK_FORWARD = 4,
+    /* No question: members that a schema does not declare are kept, unless it says otherwise; else they never are. */
+    GW_COMPAT_UNDECLARED_KEPT = 8,
+};
 /* What a level asks: a mask of the above. */
 unsigned gw_compat_questions(enum gw_compat_level level);
 

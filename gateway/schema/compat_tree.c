@@ -71,7 +71,7 @@ unsigned gw_compat_kind_of(const struct gw_doc_node *value)
     return gw_number_is_integer(&number) ? GW_TYPE_INTEGER : 1u << GW_KIND_NUMBER;
 }
 
-static unsigned kinds_of_names(const struct gw_doc_node *type)
+unsigned gw_compat_kinds_of_type(const struct gw_doc_node *type)
 {
     static const struct {
         const char *name;
@@ -116,7 +116,7 @@ unsigned gw_compat_kinds(struct gw_compat_tree *tree, struct gw_doc_node *schema
         return kinds;
     gw_resolver_keywords(&tree->resolver, schema, kw);
     if (kw[GW_KW_TYPE])
-        kinds &= kinds_of_names(kw[GW_KW_TYPE]);
+        kinds &= gw_compat_kinds_of_type(kw[GW_KW_TYPE]);
     if (kw[GW_KW_CONST])
         kinds &= gw_compat_kind_of(kw[GW_KW_CONST]);
     if (kw[GW_KW_ENUM])

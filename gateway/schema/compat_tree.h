@@ -45,6 +45,7 @@ struct gw_doc_node *gw_compat_target(struct gw_compat_tree *tree, struct gw_doc_
 #define GW_COMPAT_NUMBERS ((1u << GW_KIND_NUMBER) | GW_TYPE_INTEGER)
 /* The kinds that a value may have by this schema alone; never too few. */
 unsigned gw_compat_kinds(struct gw_compat_tree *tree, struct gw_doc_node *schema, unsigned depth);
+unsigned gw_compat_kinds_of_type(const struct gw_doc_node *type); /* of the keyword's value */
 unsigned gw_compat_kind_of(const struct gw_doc_node *value);
 /* "integer or null" */
 const char *gw_compat_kinds_text(unsigned kinds, char out[80]);

@@ -46,6 +46,7 @@ struct gw_schemas *gw_schemas_new(const struct gw_schemas_options *options)
     }
     if (options)
         schemas->compile = options->compile;
+    schemas->undeclared_kept = options && options->undeclared_kept;
     schemas->compile.uri = NULL;
     schemas->compile.load = load_registered;
     schemas->compile.load_context = schemas;
@@ -160,6 +161,8 @@ static int check_against(const struct gw_schemas *schemas, const struct gw_schem
                          struct gw_compat_report *report, struct gw_error *error)
 {
     const enum gw_compat_level level = gw_schemas_level_of(schemas, subject);
+    const unsigned questions =
+        gw_compat_questions(level) | (schemas->undeclared_kept ? GW_COMPAT_UNDECLARED_KEPT : 0);
     const uint32_t count = subject ? gw_schema_subject_versions(subject) : 0;
     uint32_t last = version ? version : count;
     uint32_t first = version || !gw_compat_is_transitive(level) ? last : 1;
@@ -171,8 +174,8 @@ static int check_against(const struct gw_schemas *schemas, const struct gw_schem
     for (uint32_t i = last; i >= first && i > 0; i--) {
         const struct gw_schema_entry *entry = gw_schemas_version(subject, i)->schema;
         const struct gw_compat_side old = {entry->text, entry->text_len};
-        int rc = gw_compat_check(&old, &new, gw_compat_questions(level), &schemas->compile, i,
-                                 report ? report : &own, verdict == 0 ? error : &problem);
+        int rc = gw_compat_check(&old, &new, questions, &schemas->compile, i, report ? report : &own,
+                                 verdict == 0 ? error : &problem);
         if (rc != 0 && rc != GW_ECONFLICT) {
             if (verdict != 0 && error)
                 *error = problem;

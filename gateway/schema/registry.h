@@ -148,6 +148,7 @@ struct gw_schemas_store {
 struct gw_schemas_options {
     struct gw_schema_options compile; /* load and uri are the registry's own */
     size_t memory_max;                /* bytes of texts and programs; 0: 256 MiB */
+    bool undeclared_kept; /* of schemas that do not say: compatibility must reckon with such members */
 };
 
 /* An empty registry in memory. NULL: out of memory. */

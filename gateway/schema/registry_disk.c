@@ -173,6 +173,11 @@ int gw_schema_disk_open(const struct gw_schema_disk_options *options, struct gw_
                         struct gw_compat_report *report, struct gw_schema_disk **out, struct gw_error *error)
 {
     struct gw_compat_report own = {.count = 0};
+    const size_t longest = PATH_MAX - GW_SUBJECT_MAX - 64;
+    if ((options->store && strlen(options->store) > longest) ||
+        (options->files && strlen(options->files) > longest))
+        return gw_error_set(error, GW_EINVALID, 0, "the registry's folders have paths of more than %zu bytes",
+                            longest);
     struct gw_schema_disk *disk = make(options, schemas);
     if (!disk)
         return gw_error_set(error, GW_ENOMEM, 0, "schemas: out of memory");

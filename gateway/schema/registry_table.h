@@ -27,6 +27,7 @@ struct gw_schemas {
     size_t memory_max, memory_used;
     struct gw_schemas_store store;
     bool store_failed;
+    bool undeclared_kept;
     /* readers: */
     _Atomic(struct gw_schema_subject *) buckets[GW_SUBJECT_BUCKETS];
     _Atomic(struct gw_schema_subject *) first;

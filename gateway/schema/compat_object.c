@@ -1,0 +1,590 @@
+/* Goals about objects. */
+#include <string.h>
+
+#include "schema/compat_prove.h"
+
+#define OBJECT (1u << GW_KIND_OBJECT)
+
+/* What the writer says of an object, wherever it says it; made once for a goal. */
+struct shape {
+    struct gw_compat_list wide;  /* all schemas that may speak of it, branches included */
+    bool closed;                 /* names that none of them declares are not there */
+    bool free;                   /* ... and names by no property can be there with any value */
+    struct gw_compat_list cases; /* schemas of values under such names, one holds for each; with... */
+    const struct gw_doc_node
+        *pattern_owner; /* ... these being of patternProperties first, as many as it has */
+};
+
+static struct gw_doc_node *property(const struct gw_compat_tree *tree, const struct gw_doc_node *map,
+                                    const char *name, size_t len)
+{
+    return map ? gw_map_get(&tree->resolver.members, map, name, len) : NULL;
+}
+
+/* A schema for what is not named, and more than "anything". */
+static bool speaks(const struct gw_doc_node *rest)
+{
+    return rest && rest->kind == GW_KIND_OBJECT && rest->count > 0;
+}
+
+static bool is_false(const struct gw_doc_node *schema)
+{
+    return schema && schema->kind == GW_KIND_BOOL && !schema->truth;
+}
+
+static bool keywords(struct gw_compat_tree *tree, struct gw_doc_node *schema,
+                     struct gw_doc_node *kw[GW_KW_COUNT])
+{
+    if (schema->kind != GW_KIND_OBJECT)
+        return false;
+    gw_resolver_keywords(&tree->resolver, schema, kw);
+    return true;
+}
+
+static int widen(struct gw_prover *p, const struct gw_premise *premise, struct gw_compat_list *out)
+{
+    int rc = 0;
+    for (size_t i = 0; i < premise->list.count && rc == 0; i++)
+        rc = gw_compat_in_place(p->writer, premise->list.nodes[i], false, out);
+    if (rc == 0)
+        rc = gw_compat_pay(p->c, (uint32_t)out->count * 4);
+    return rc == 0 ? 0 : gw_compat_break(p->c, rc);
+}
+
+/* A pattern of the map that takes this name: its schema; in turn by *at. */
+static struct gw_doc_node *matching(struct gw_compat *c, const struct gw_doc_node *map, const char *name,
+                                    size_t len, struct gw_doc_node **at)
+{
+    for (struct gw_doc_node *each = *at ? (*at)->next : map ? map->first : NULL; each; each = each->next)
+        if (gw_compat_matches(c, each->key, each->key_len, name, len) == 1) {
+            *at = each;
+            return each;
+        }
+    return NULL;
+}
+
+static bool declares(struct gw_prover *p, const struct gw_compat_list *wide, const char *name, size_t len)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    for (size_t i = 0; i < wide->count; i++) {
+        struct gw_doc_node *at = NULL;
+        if (keywords(p->writer, wide->nodes[i], kw) &&
+            (property(p->writer, kw[GW_KW_PROPERTIES], name, len) ||
+             speaks(kw[GW_KW_ADDITIONAL_PROPERTIES]) || speaks(kw[GW_KW_UNEVALUATED_PROPERTIES]) ||
+             matching(p->c, kw[GW_KW_PATTERN_PROPERTIES], name, len, &at)))
+            return true;
+    }
+    return false;
+}
+
+/* One certain schema's word on a member: what it asks of its value. */
+static int add_member(struct gw_prover *p, struct gw_doc_node *const kw[], const char *name, size_t len,
+                      struct gw_premise *out)
+{
+    struct gw_doc_node *found = property(p->writer, kw[GW_KW_PROPERTIES], name, len), *at = NULL;
+    bool covered = found != NULL;
+    int rc = found ? gw_premise_add(p, out, found) : 0;
+    while (rc == 0 && (found = matching(p->c, kw[GW_KW_PATTERN_PROPERTIES], name, len, &at)) != NULL) {
+        covered = true;
+        rc = gw_premise_add(p, out, found);
+    }
+    if (rc == 0 && !covered && kw[GW_KW_ADDITIONAL_PROPERTIES])
+        rc = gw_premise_add(p, out, kw[GW_KW_ADDITIONAL_PROPERTIES]);
+    return rc;
+}
+
+static bool shuts_undeclared(struct gw_prover *p, const struct gw_premise *premise)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    for (size_t i = 0; i < premise->list.count; i++)
+        if (keywords(p->writer, premise->list.nodes[i], kw) && is_false(kw[GW_KW_UNEVALUATED_PROPERTIES]))
+            return true;
+    return p->closed;
+}
+
+int gw_premise_member(struct gw_prover *p, const struct gw_premise *premise, const char *name, size_t len,
+                      struct gw_premise *out, bool *out_possible)
+{
+    struct gw_compat_list wide = {.nodes = NULL};
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    *out = (struct gw_premise){.kinds = GW_COMPAT_KINDS};
+    int rc = 0;
+    for (size_t i = 0; i < premise->list.count && rc == 0; i++)
+        if (keywords(p->writer, premise->list.nodes[i], kw))
+            rc = add_member(p, kw, name, len, out);
+    *out_possible = (premise->kinds & OBJECT) && out->kinds != 0;
+    if (rc == 0 && *out_possible && shuts_undeclared(p, premise)) {
+        rc = widen(p, premise, &wide);
+        if (rc == 0)
+            *out_possible = declares(p, &wide, name, len);
+        gw_compat_list_free(&wide);
+    }
+    return rc;
+}
+
+static bool is_in(const struct gw_doc_node *list, const char *name, size_t len)
+{
+    const struct gw_doc_node *each = list ? list->first : NULL;
+    while (each &&
+           !(each->kind == GW_KIND_STRING && each->text_len == len && memcmp(each->text, name, len) == 0))
+        each = each->next;
+    return each != NULL;
+}
+
+bool gw_premise_requires(struct gw_prover *p, const struct gw_premise *premise, const char *name, size_t len)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    for (size_t i = 0; i < premise->list.count; i++)
+        if (keywords(p->writer, premise->list.nodes[i], kw) && is_in(kw[GW_KW_REQUIRED], name, len))
+            return true;
+    return false;
+}
+
+/* --- names that are no property anywhere --- */
+
+static int add_cases(struct shape *shape, const struct gw_doc_node *map)
+{
+    int rc = 0;
+    for (struct gw_doc_node *each = map->first; each && rc == 0; each = each->next)
+        rc = gw_compat_list_add(&shape->cases, each);
+    return rc;
+}
+
+/*
+ * Each schema that surely holds and has patterns or a rest says: by one of my patterns, or by my rest. The first that has
+ * patterns is taken at its word, else the first that has a rest; the others could only say more.
+ */
+static int find_cases(struct gw_prover *p, const struct gw_premise *premise, struct shape *shape)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT], *rest = NULL, *owner = NULL;
+    bool patterns_elsewhere = false;
+    int rc = 0;
+    for (size_t i = 0; i < premise->list.count; i++) {
+        if (!keywords(p->writer, premise->list.nodes[i], kw))
+            continue;
+        if (kw[GW_KW_PATTERN_PROPERTIES] && !owner) {
+            owner = kw[GW_KW_PATTERN_PROPERTIES];
+            rest = kw[GW_KW_ADDITIONAL_PROPERTIES];
+        } else if (!owner && !rest) {
+            rest = kw[GW_KW_ADDITIONAL_PROPERTIES];
+        }
+    }
+    if (owner) {
+        shape->pattern_owner = owner;
+        rc = add_cases(shape, owner);
+    }
+    for (size_t i = 0; i < shape->wide.count; i++)
+        if (keywords(p->writer, shape->wide.nodes[i], kw) &&
+            ((kw[GW_KW_PATTERN_PROPERTIES] && kw[GW_KW_PATTERN_PROPERTIES] != owner) ||
+             (speaks(kw[GW_KW_ADDITIONAL_PROPERTIES]) && kw[GW_KW_ADDITIONAL_PROPERTIES] != rest) ||
+             speaks(kw[GW_KW_UNEVALUATED_PROPERTIES])))
+            patterns_elsewhere = true;
+    if (rc == 0 && speaks(rest))
+        rc = gw_compat_list_add(&shape->cases, rest);
+    shape->free = !speaks(rest) && !is_false(rest) && (!shape->closed || patterns_elsewhere);
+    return rc == 0 ? 0 : gw_compat_break(p->c, rc);
+}
+
+static int survey(struct gw_prover *p, const struct gw_premise *premise, struct shape *out)
+{
+    *out = (struct shape){.closed = shuts_undeclared(p, premise)};
+    int rc = widen(p, premise, &out->wide);
+    return rc == 0 ? find_cases(p, premise, out) : rc;
+}
+
+static void free_shape(struct shape *shape)
+{
+    gw_compat_list_free(&shape->wide);
+    gw_compat_list_free(&shape->cases);
+}
+
+/* --- what the goal asks of values --- */
+
+static int prove_value(struct gw_prover *p, const struct gw_premise *known, struct gw_doc_node *goal,
+                       const char *name, size_t len)
+{
+    if (is_false(goal) && known->kinds != 0)
+        return gw_compat_fault(
+            p->c, goal, "additionalProperties",
+            "\"%.*s\" was allowed, and would be refused: declare it, or leave the object open",
+            (int)(len > 60 ? 60 : len), name);
+    return gw_prove_child(p, known, goal);
+}
+
+/* All that the goal says of one member. evaluated: by whom, of unevaluatedProperties; NULL: not asked. */
+static int prove_member(struct gw_prover *p, const struct gw_premise *premise,
+                        struct gw_doc_node *const goal[], const char *name, size_t len)
+{
+    struct gw_premise known;
+    bool possible = false, covered = false;
+    struct gw_doc_node *found = property(p->reader, goal[GW_KW_PROPERTIES], name, len), *at = NULL;
+    int rc = gw_premise_member(p, premise, name, len, &known, &possible);
+    if (rc == 0 && possible) {
+        if (found) {
+            covered = true;
+            rc = prove_value(p, &known, found, name, len);
+        }
+        while ((found = matching(p->c, goal[GW_KW_PATTERN_PROPERTIES], name, len, &at)) != NULL) {
+            covered = true;
+            rc = gw_worse(rc, prove_value(p, &known, found, name, len));
+        }
+        if (!covered && goal[GW_KW_ADDITIONAL_PROPERTIES])
+            rc = gw_worse(rc, prove_value(p, &known, goal[GW_KW_ADDITIONAL_PROPERTIES], name, len));
+    }
+    gw_premise_free(&known);
+    return rc;
+}
+
+static bool seen_before(struct gw_prover *p, const struct gw_compat_list *list, size_t before,
+                        const struct gw_doc_node *name)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    for (size_t i = 0; i < before; i++)
+        if (keywords(p->writer, list->nodes[i], kw) &&
+            property(p->writer, kw[GW_KW_PROPERTIES], name->key, name->key_len))
+            return true;
+    return false;
+}
+
+typedef int (*on_name)(struct gw_prover *p, const struct gw_premise *premise,
+                       struct gw_doc_node *const goal[], const char *name, size_t len);
+
+/* Every name that the writer has as a property, once. */
+static int each_name(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
+                     struct gw_doc_node *const goal[], on_name prove)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    int rc = 0;
+    for (size_t i = 0; i < shape->wide.count; i++) {
+        if (!keywords(p->writer, shape->wide.nodes[i], kw))
+            continue;
+        for (const struct gw_doc_node *each = kw[GW_KW_PROPERTIES] ? kw[GW_KW_PROPERTIES]->first : NULL; each;
+             each = each->next)
+            if (!seen_before(p, &shape->wide, i, each))
+                rc = gw_worse(rc, prove(p, premise, goal, each->key, each->key_len));
+    }
+    return rc;
+}
+
+static bool is_property(struct gw_prover *p, const struct shape *shape, const struct gw_doc_node *name)
+{
+    return seen_before(p, &shape->wide, shape->wide.count, name);
+}
+
+/* Properties of the goal that the writer does not have: what came under that name, if anything could. */
+static int prove_new(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
+                     struct gw_doc_node *const goal[])
+{
+    int rc = 0;
+    for (struct gw_doc_node *each = goal[GW_KW_PROPERTIES] ? goal[GW_KW_PROPERTIES]->first : NULL; each;
+         each = each->next) {
+        struct gw_premise known;
+        bool possible = false;
+        if (is_property(p, shape, each))
+            continue;
+        int one = gw_premise_member(p, premise, each->key, each->key_len, &known, &possible);
+        if (one == 0 && possible) {
+            one = gw_prove_quietly(p, &known, each);
+            if (one == GW_ECONFLICT)
+                one = gw_compat_fault(
+                    p->c, each, "properties",
+                    "undeclared members were kept, so that others may have this name with other values: "
+                    "take another name, or close the object first");
+        }
+        gw_premise_free(&known);
+        rc = gw_worse(rc, one);
+    }
+    return rc;
+}
+
+/* --- values under names that are no property --- */
+
+static int prove_case_by(struct gw_prover *p, struct gw_doc_node *value, struct gw_doc_node *goal)
+{
+    struct gw_premise known = {.kinds = GW_COMPAT_KINDS};
+    int rc = value ? gw_premise_add(p, &known, value) : 0;
+    if (rc == 0)
+        rc = prove_value(p, &known, goal, "other members", 13);
+    gw_premise_free(&known);
+    return rc;
+}
+
+static bool same_pattern(const struct gw_doc_node *a, const struct gw_doc_node *b)
+{
+    return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
+}
+
+/* value NULL: any. pattern: it is under names that match this; NULL: whatever their name. */
+static int prove_rest_case(struct gw_prover *p, struct gw_doc_node *value, const struct gw_doc_node *pattern,
+                           struct gw_doc_node *const goal[])
+{
+    bool covered = false;
+    int rc = 0;
+    for (struct gw_doc_node *each = goal[GW_KW_PATTERN_PROPERTIES] ? goal[GW_KW_PATTERN_PROPERTIES]->first
+                                                                   : NULL;
+         each; each = each->next) {
+        covered |= pattern && same_pattern(pattern, each);
+        rc = gw_worse(rc, prove_case_by(p, value, each));
+    }
+    if (goal[GW_KW_ADDITIONAL_PROPERTIES] && !covered)
+        rc = gw_worse(rc, prove_case_by(p, value, goal[GW_KW_ADDITIONAL_PROPERTIES]));
+    return rc;
+}
+
+static int prove_rest(struct gw_prover *p, const struct shape *shape, struct gw_doc_node *const goal[])
+{
+    int rc = shape->free ? prove_rest_case(p, NULL, NULL, goal) : 0;
+    for (size_t i = 0; i < shape->cases.count; i++) {
+        struct gw_doc_node *value = shape->cases.nodes[i];
+        const bool by_pattern = shape->pattern_owner && value->up == shape->pattern_owner;
+        rc = gw_worse(rc, prove_rest_case(p, value, by_pattern ? value : NULL, goal));
+    }
+    return rc;
+}
+
+/* --- unevaluatedProperties: names that the goal's own schema surely evaluates, and the others --- */
+
+struct evaluated {
+    struct gw_compat_list by; /* certain schemas of the goal */
+    bool all;
+};
+
+static int find_evaluated(struct gw_prover *p, struct gw_doc_node *schema, struct evaluated *out)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    *out = (struct evaluated){.all = false};
+    int rc = gw_compat_in_place(p->reader, schema, true, &out->by);
+    for (size_t i = 0; i < out->by.count && rc == 0; i++)
+        if (keywords(p->reader, out->by.nodes[i], kw))
+            out->all |= kw[GW_KW_ADDITIONAL_PROPERTIES] ||
+                        (out->by.nodes[i] != schema && kw[GW_KW_UNEVALUATED_PROPERTIES]);
+    return rc == 0 ? 0 : gw_compat_break(p->c, rc);
+}
+
+static bool is_evaluated(struct gw_prover *p, const struct evaluated *e, const char *name, size_t len)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    for (size_t i = 0; i < e->by.count; i++) {
+        struct gw_doc_node *at = NULL;
+        if (keywords(p->reader, e->by.nodes[i], kw) &&
+            (property(p->reader, kw[GW_KW_PROPERTIES], name, len) ||
+             matching(p->c, kw[GW_KW_PATTERN_PROPERTIES], name, len, &at)))
+            return true;
+    }
+    return false;
+}
+
+static int prove_unevaluated_name(struct gw_prover *p, const struct gw_premise *premise,
+                                  struct gw_doc_node *const goal[], const char *name, size_t len)
+{
+    struct gw_doc_node *unevaluated = goal[GW_KW_UNEVALUATED_PROPERTIES];
+    struct evaluated e;
+    struct gw_premise known = {.kinds = 0};
+    bool possible = false;
+    int rc = find_evaluated(p, unevaluated->up, &e);
+    if (rc == 0 && !e.all && !is_evaluated(p, &e, name, len))
+        rc = gw_premise_member(p, premise, name, len, &known, &possible);
+    if (rc == 0 && possible)
+        rc = prove_value(p, &known, unevaluated, name, len);
+    gw_premise_free(&known);
+    gw_compat_list_free(&e.by);
+    return rc;
+}
+
+static int prove_unevaluated(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
+                             struct gw_doc_node *const goal[])
+{
+    struct gw_doc_node *unevaluated = goal[GW_KW_UNEVALUATED_PROPERTIES];
+    struct evaluated e;
+    int rc = find_evaluated(p, unevaluated->up, &e);
+    const bool all = e.all;
+    gw_compat_list_free(&e.by);
+    if (rc != 0 || all)
+        return rc;
+    rc = each_name(p, premise, shape, goal, prove_unevaluated_name);
+    if (shape->free)
+        rc = gw_worse(rc, prove_case_by(p, NULL, unevaluated));
+    for (size_t i = 0; i < shape->cases.count; i++)
+        rc = gw_worse(rc, prove_case_by(p, shape->cases.nodes[i], unevaluated));
+    return rc;
+}
+
+/* --- names, counts, dependencies --- */
+
+static int prove_name(struct gw_prover *p, const struct gw_premise *premise, struct gw_doc_node *const goal[],
+                      const char *name, size_t len)
+{
+    const struct gw_doc_node value = {.kind = GW_KIND_STRING, .text = name, .text_len = (uint32_t)len};
+    struct gw_premise known;
+    bool possible = false;
+    int rc = gw_premise_member(p, premise, name, len, &known, &possible);
+    gw_premise_free(&known);
+    if (rc != 0 || !possible ||
+        gw_compat_eval(p->c, p->reader, goal[GW_KW_PROPERTY_NAMES], &value, 16) == GW_YES)
+        return rc;
+    return gw_compat_fault(p->c, goal[GW_KW_PROPERTY_NAMES], "propertyNames",
+                           "\"%.*s\" was allowed as a name", (int)(len > 60 ? 60 : len), name);
+}
+
+static int prove_names(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
+                       struct gw_doc_node *const goal[])
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    struct gw_premise names = {.kinds = 1u << GW_KIND_STRING};
+    int rc = each_name(p, premise, shape, goal, prove_name), more = 0;
+    for (size_t i = 0; i < premise->list.count && more == 0; i++)
+        if (keywords(p->writer, premise->list.nodes[i], kw) && kw[GW_KW_PROPERTY_NAMES])
+            more = gw_premise_add(p, &names, kw[GW_KW_PROPERTY_NAMES]);
+    if (more == 0 && (shape->free || shape->cases.count > 0))
+        more = gw_prove(p, &names, goal[GW_KW_PROPERTY_NAMES]);
+    gw_premise_free(&names);
+    return gw_worse(rc, more);
+}
+
+static int prove_required(struct gw_prover *p, const struct gw_premise *premise,
+                          const struct gw_doc_node *required)
+{
+    int rc = 0;
+    for (const struct gw_doc_node *name = required->first; name; name = name->next)
+        if (!gw_premise_requires(p, premise, name->text, name->text_len))
+            rc = gw_compat_fault(p->c, name, "required", "\"%.*s\" could be missing: leave it optional",
+                                 (int)(name->text_len > 60 ? 60 : name->text_len), name->text);
+    return rc;
+}
+
+static bool at_least(const struct gw_doc_node *a, const struct gw_doc_node *b)
+{
+    struct gw_number left, right;
+    gw_number_parse(a->text, a->text_len, &left);
+    gw_number_parse(b->text, b->text_len, &right);
+    return gw_number_compare(&left, &right) >= 0;
+}
+
+static int prove_counts(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
+                        struct gw_doc_node *const goal[])
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    struct gw_number number;
+    int64_t least = 0, most = INT64_MAX, required = 0, names = 0;
+    bool low = !goal[GW_KW_MIN_PROPERTIES], high = !goal[GW_KW_MAX_PROPERTIES];
+    for (size_t i = 0; i < premise->list.count; i++) {
+        if (!keywords(p->writer, premise->list.nodes[i], kw))
+            continue;
+        low |= goal[GW_KW_MIN_PROPERTIES] && kw[GW_KW_MIN_PROPERTIES] &&
+               at_least(kw[GW_KW_MIN_PROPERTIES], goal[GW_KW_MIN_PROPERTIES]);
+        high |= goal[GW_KW_MAX_PROPERTIES] && kw[GW_KW_MAX_PROPERTIES] &&
+                at_least(goal[GW_KW_MAX_PROPERTIES], kw[GW_KW_MAX_PROPERTIES]);
+        if (kw[GW_KW_REQUIRED] && kw[GW_KW_REQUIRED]->count > required)
+            required = kw[GW_KW_REQUIRED]->count;
+    }
+    for (size_t i = 0; i < shape->wide.count; i++)
+        if (keywords(p->writer, shape->wide.nodes[i], kw) && kw[GW_KW_PROPERTIES])
+            names += kw[GW_KW_PROPERTIES]->count;
+    int rc = 0;
+    if (!low) {
+        gw_number_parse(goal[GW_KW_MIN_PROPERTIES]->text, goal[GW_KW_MIN_PROPERTIES]->text_len, &number);
+        if (!gw_number_to_int(&number, &least) || least > required)
+            rc = gw_compat_fault(p->c, goal[GW_KW_MIN_PROPERTIES], "minProperties",
+                                 "fewer members were allowed");
+    }
+    if (!high) {
+        gw_number_parse(goal[GW_KW_MAX_PROPERTIES]->text, goal[GW_KW_MAX_PROPERTIES]->text_len, &number);
+        (void)gw_number_to_int(&number, &most);
+        if (shape->free || shape->cases.count > 0 || names > most)
+            rc = gw_compat_fault(p->c, goal[GW_KW_MAX_PROPERTIES], "maxProperties",
+                                 "more members were allowed");
+    }
+    return rc;
+}
+
+/* What the writer asks when this member is there. */
+static int add_dependents(struct gw_prover *p, const struct gw_premise *premise,
+                          const struct gw_doc_node *trigger, struct gw_premise *out)
+{
+    static const unsigned lists[] = {GW_KW_DEPENDENT_SCHEMAS, GW_KW_DEPENDENCIES};
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    int rc = gw_premise_copy(premise, out);
+    for (size_t i = 0; i < premise->list.count && rc == 0; i++) {
+        if (!keywords(p->writer, premise->list.nodes[i], kw))
+            continue;
+        for (size_t j = 0; j < 2 && rc == 0; j++) {
+            struct gw_doc_node *found = property(p->writer, kw[lists[j]], trigger->key, trigger->key_len);
+            if (found && found->kind != GW_KIND_ARRAY)
+                rc = gw_premise_add(p, out, found);
+        }
+    }
+    return rc == 0 ? 0 : gw_compat_break(p->c, rc);
+}
+
+static bool depends(struct gw_prover *p, const struct gw_premise *premise, const struct gw_doc_node *trigger,
+                    const struct gw_doc_node *name)
+{
+    struct gw_doc_node *kw[GW_KW_COUNT];
+    if (gw_premise_requires(p, premise, name->text, name->text_len))
+        return true;
+    for (size_t i = 0; i < premise->list.count; i++) {
+        if (!keywords(p->writer, premise->list.nodes[i], kw))
+            continue;
+        const struct gw_doc_node *a = property(p->writer, kw[GW_KW_DEPENDENT_REQUIRED], trigger->key,
+                                               trigger->key_len),
+                                 *b = property(p->writer, kw[GW_KW_DEPENDENCIES], trigger->key,
+                                               trigger->key_len);
+        if (is_in(a, name->text, name->text_len) ||
+            (b && b->kind == GW_KIND_ARRAY && is_in(b, name->text, name->text_len)))
+            return true;
+    }
+    return false;
+}
+
+static int prove_dependent(struct gw_prover *p, const struct gw_premise *premise, struct gw_doc_node *each)
+{
+    struct gw_premise known;
+    bool possible = false;
+    int rc = gw_premise_member(p, premise, each->key, each->key_len, &known, &possible);
+    gw_premise_free(&known);
+    if (rc != 0 || !possible)
+        return rc;
+    rc = add_dependents(p, premise, each, &known);
+    if (rc == 0 && each->kind == GW_KIND_ARRAY) {
+        for (const struct gw_doc_node *name = each->first; name; name = name->next)
+            if (!depends(p, &known, each, name))
+                rc = gw_compat_fault(p->c, name, "dependentRequired",
+                                     "\"%.*s\" could be missing beside \"%.*s\": leave it optional",
+                                     (int)(name->text_len > 60 ? 60 : name->text_len), name->text,
+                                     (int)(each->key_len > 60 ? 60 : each->key_len), each->key);
+    } else if (rc == 0 && gw_prove_quietly(p, &known, each) == GW_ECONFLICT) {
+        rc = gw_compat_fault(p->c, each, "dependentSchemas",
+                             "asks for more beside \"%.*s\" than was asked before",
+                             (int)(each->key_len > 60 ? 60 : each->key_len), each->key);
+    }
+    gw_premise_free(&known);
+    return p->c->broken ? p->c->broken : rc;
+}
+
+int gw_prove_object(struct gw_prover *p, const struct gw_premise *premise, struct gw_doc_node *schema,
+                    struct gw_doc_node *const goal[GW_KW_COUNT])
+{
+    static const unsigned dependents[] = {GW_KW_DEPENDENT_REQUIRED, GW_KW_DEPENDENT_SCHEMAS,
+                                          GW_KW_DEPENDENCIES};
+    struct shape shape;
+    (void)schema;
+    int rc = survey(p, premise, &shape);
+    if (rc == 0) {
+        rc = each_name(p, premise, &shape, goal, prove_member);
+        rc = gw_worse(rc, prove_new(p, premise, &shape, goal));
+        rc = gw_worse(rc, prove_rest(p, &shape, goal));
+        rc = gw_worse(rc, prove_counts(p, premise, &shape, goal));
+        if (goal[GW_KW_PROPERTY_NAMES])
+            rc = gw_worse(rc, prove_names(p, premise, &shape, goal));
+        if (goal[GW_KW_UNEVALUATED_PROPERTIES])
+            rc = gw_worse(rc, prove_unevaluated(p, premise, &shape, goal));
+        if (goal[GW_KW_REQUIRED])
+            rc = gw_worse(rc, prove_required(p, premise, goal[GW_KW_REQUIRED]));
+        for (size_t i = 0; i < 3; i++)
+            for (struct gw_doc_node *each = goal[dependents[i]] ? goal[dependents[i]]->first : NULL; each;
+                 each = each->next)
+                rc = gw_worse(rc, prove_dependent(p, premise, each));
+    }
+    free_shape(&shape);
+    return rc;
+}
