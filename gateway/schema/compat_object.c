@@ -93,13 +93,36 @@ static int add_member(struct gw_prover *p, struct gw_doc_node *const kw[], const
     return rc;
 }
 
-static bool shuts_undeclared(struct gw_prover *p, const struct gw_premise *premise)
+/* Whole objects that are allowed as they stand. */
+static bool lists_objects(const struct gw_doc_node *value, bool many)
+{
+    for (const struct gw_doc_node *each = many ? value->first : value; each; each = many ? each->next : NULL)
+        if (each->kind == GW_KIND_OBJECT && each->count > 0)
+            return true;
+    return false;
+}
+
+/*
+ * Whether only names that are declared can be there: unevaluatedProperties says so; or events hold no others, as
+ * ingest drops them. An object of which no property is declared at all is taken for one that is free to hold anything.
+ */
+static bool shuts_undeclared(struct gw_prover *p, const struct gw_premise *premise,
+                             const struct gw_compat_list *wide)
 {
     struct gw_doc_node *kw[GW_KW_COUNT];
-    for (size_t i = 0; i < premise->list.count; i++)
-        if (keywords(p->writer, premise->list.nodes[i], kw) && is_false(kw[GW_KW_UNEVALUATED_PROPERTIES]))
+    bool declares_some = false;
+    for (size_t i = 0; i < premise->list.count; i++) {
+        if (!keywords(p->writer, premise->list.nodes[i], kw))
+            continue;
+        if (is_false(kw[GW_KW_UNEVALUATED_PROPERTIES]))
             return true;
-    return p->closed;
+        if ((kw[GW_KW_CONST] && lists_objects(kw[GW_KW_CONST], false)) ||
+            (kw[GW_KW_ENUM] && lists_objects(kw[GW_KW_ENUM], true)))
+            return false;
+    }
+    for (size_t i = 0; i < wide->count && !declares_some; i++)
+        declares_some = keywords(p->writer, wide->nodes[i], kw) && kw[GW_KW_PROPERTIES];
+    return p->closed && declares_some;
 }
 
 int gw_premise_member(struct gw_prover *p, const struct gw_premise *premise, const char *name, size_t len,
@@ -113,9 +136,9 @@ int gw_premise_member(struct gw_prover *p, const struct gw_premise *premise, con
         if (keywords(p->writer, premise->list.nodes[i], kw))
             rc = add_member(p, kw, name, len, out);
     *out_possible = (premise->kinds & OBJECT) && out->kinds != 0;
-    if (rc == 0 && *out_possible && shuts_undeclared(p, premise)) {
+    if (rc == 0 && *out_possible) {
         rc = widen(p, premise, &wide);
-        if (rc == 0)
+        if (rc == 0 && shuts_undeclared(p, premise, &wide))
             *out_possible = declares(p, &wide, name, len);
         gw_compat_list_free(&wide);
     }
@@ -187,8 +210,9 @@ static int find_cases(struct gw_prover *p, const struct gw_premise *premise, str
 
 static int survey(struct gw_prover *p, const struct gw_premise *premise, struct shape *out)
 {
-    *out = (struct shape){.closed = shuts_undeclared(p, premise)};
+    *out = (struct shape){.closed = false};
     int rc = widen(p, premise, &out->wide);
+    out->closed = rc == 0 && shuts_undeclared(p, premise, &out->wide);
     return rc == 0 ? find_cases(p, premise, out) : rc;
 }
 
@@ -314,15 +338,27 @@ static bool same_pattern(const struct gw_doc_node *a, const struct gw_doc_node *
     return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
-/* value NULL: any. pattern: it is under names that match this; NULL: whatever their name. */
-static int prove_rest_case(struct gw_prover *p, struct gw_doc_node *value, const struct gw_doc_node *pattern,
-                           struct gw_doc_node *const goal[])
+static bool has_pattern(const struct gw_doc_node *owner, const struct gw_doc_node *pattern)
 {
+    const struct gw_doc_node *each = owner ? owner->first : NULL;
+    while (each && !same_pattern(each, pattern))
+        each = each->next;
+    return each != NULL;
+}
+
+/*
+ * value NULL: any. pattern: it is under names that match this; NULL: under names that match none of the owner's patterns, and
+ * are otherwise not known.
+ */
+static int prove_rest_case(struct gw_prover *p, const struct shape *shape, struct gw_doc_node *value,
+                           const struct gw_doc_node *pattern, struct gw_doc_node *const goal[])
+{
+    const struct gw_doc_node *map = goal[GW_KW_PATTERN_PROPERTIES];
     bool covered = false;
     int rc = 0;
-    for (struct gw_doc_node *each = goal[GW_KW_PATTERN_PROPERTIES] ? goal[GW_KW_PATTERN_PROPERTIES]->first
-                                                                   : NULL;
-         each; each = each->next) {
+    for (struct gw_doc_node *each = map ? map->first : NULL; each; each = each->next) {
+        if (!pattern && has_pattern(shape->pattern_owner, each))
+            continue;
         covered |= pattern && same_pattern(pattern, each);
         rc = gw_worse(rc, prove_case_by(p, value, each));
     }
@@ -333,11 +369,11 @@ static int prove_rest_case(struct gw_prover *p, struct gw_doc_node *value, const
 
 static int prove_rest(struct gw_prover *p, const struct shape *shape, struct gw_doc_node *const goal[])
 {
-    int rc = shape->free ? prove_rest_case(p, NULL, NULL, goal) : 0;
+    int rc = shape->free ? prove_rest_case(p, shape, NULL, NULL, goal) : 0;
     for (size_t i = 0; i < shape->cases.count; i++) {
         struct gw_doc_node *value = shape->cases.nodes[i];
         const bool by_pattern = shape->pattern_owner && value->up == shape->pattern_owner;
-        rc = gw_worse(rc, prove_rest_case(p, value, by_pattern ? value : NULL, goal));
+        rc = gw_worse(rc, prove_rest_case(p, shape, value, by_pattern ? value : NULL, goal));
     }
     return rc;
 }
