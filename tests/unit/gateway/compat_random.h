@@ -533,9 +533,12 @@ static inline void compat_event(struct compat_text *t, uint64_t node, unsigned d
     case COMPAT_ALL_OF:
         compat_event(t, compat_child(node, compat_dice(t, 1 + compat_decide(w, node, 5, 2))), depth - 1);
         break;
-    case COMPAT_IF:
-        compat_event(t, compat_child(node, compat_dice(t, 3)), depth - 1);
+    case COMPAT_IF: {
+        const unsigned branch = compat_dice(t, 3);
+        const bool there = branch == 0 || compat_decide(w, node, 100 + branch, 4) > 0;
+        compat_event(t, compat_child(node, there ? branch : 0), depth - 1);
         break;
+    }
     case COMPAT_TYPES:
         compat_event_type(t, compat_dice(t, 7));
         break;
