@@ -1,7 +1,7 @@
 /*
  * The registry of schemas over HTTP, in the dialect of the Confluent Schema Registry (application/vnd.schemaregistry.v1+json):
  * subjects, versions, ids, compatibility, config, mode. What is registered is immutable, so nothing is ever deleted; schemas are
- * of type JSON, in one document each. docs/schemas.md lists the paths.
+ * of type JSON, in one document each. docs/custom-events.md lists the paths.
  */
 #ifndef GW_ADMIN_REGISTRY_H
 #define GW_ADMIN_REGISTRY_H

@@ -117,18 +117,54 @@ static void resolve_time(struct gw_event_reader *r, struct gw_event *out)
 /* --- events --- */
 
 /* A user field of the event itself goes before the one of its context. */
-static int find_user(const uint8_t *fields, size_t len, struct trib_text *user)
+static int find_texts(struct gw_event *event)
 {
     struct trib_cbor_reader r;
-    trib_cbor_reader_init(&r, fields, len);
+    trib_cbor_reader_init(&r, event->fields, event->fields_len);
     struct trib_cbor_container map = trib_cbor_get_map(&r);
     while (trib_cbor_next(&r, &map)) {
-        if (trib_cbor_get_uint(&r) == TRIB_FIELD_USER && r.error == 0)
-            user->ptr = trib_cbor_get_text(&r, &user->len);
+        const uint64_t id = trib_cbor_get_uint(&r);
+        if (id == TRIB_FIELD_USER && r.error == 0)
+            event->user.ptr = trib_cbor_get_text(&r, &event->user.len);
+        else if (id == TRIB_FIELD_SCHEMA && r.error == 0)
+            event->schema.ptr = trib_cbor_get_text(&r, &event->schema.len);
         else
             trib_cbor_skip(&r);
     }
+    const char *at =
+        r.error == 0 && event->schema.len ? memchr(event->schema.ptr, '@', event->schema.len) : NULL;
+    if (at)
+        event->schema.len = (size_t)(at - event->schema.ptr);
     return r.error;
+}
+
+static bool is_topic(const struct trib_text *name)
+{
+    if (name->len == 0 || name->len >= GW_EVENT_TOPIC_MAX || name->ptr[0] == '.')
+        return false;
+    for (size_t i = 0; i < name->len; i++) {
+        const char c = name->ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    for (unsigned type = 0; type < TRIB_EVENT_COUNT; type++) {
+        const char *taken = trib_events[type].name;
+        if (taken && strlen(taken) == name->len && memcmp(taken, name->ptr, name->len) == 0)
+            return false;
+    }
+    return true;
+}
+
+void gw_event_topic(const struct gw_event *event, char out[GW_EVENT_TOPIC_MAX])
+{
+    struct trib_text name = {"unknown", 7};
+    if (event->type < TRIB_EVENT_COUNT && trib_events[event->type].name)
+        name = (struct trib_text){trib_events[event->type].name, strlen(trib_events[event->type].name)};
+    if (event->type == TRIB_EVENT_CUSTOM && is_topic(&event->schema))
+        name = event->schema;
+    memcpy(out, name.ptr, name.len);
+    out[name.len] = 0;
 }
 
 static int fill(struct gw_event_reader *r, const struct trib_wire_batch_item *item, struct gw_event *out)
@@ -154,7 +190,7 @@ static int fill(struct gw_event_reader *r, const struct trib_wire_batch_item *it
         .fields_len = item->fields_len,
     };
     resolve_time(r, out);
-    int rc = find_user(item->fields, item->fields_len, &out->user);
+    int rc = find_texts(out);
     return rc == TRIB_OK ? 1 : rc;
 }
 

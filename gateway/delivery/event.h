@@ -24,6 +24,7 @@ struct gw_event {
     unsigned type;                  /* enum trib_event_type */
     uint64_t session;               /* 0: none */
     struct trib_text content, user; /* user: a pseudonym */
+    struct trib_text schema;        /* of a custom event: its name, without the version; else empty */
     bool redriven;                  /* from quarantine, after a re-drive */
     const uint8_t *fields;
     size_t fields_len;
@@ -37,6 +38,11 @@ struct gw_event_reader {
     uint32_t index;
     uint64_t last_mono_ms; /* of the newest item in the batch; UINT64_MAX: not looked up yet */
 };
+
+/* The folder or topic that it belongs to: the name of its type, or of a custom event's schema if no type has that name.
+ * Letters, digits, `.`, `_` and `-`; out is terminated. */
+#define GW_EVENT_TOPIC_MAX 130
+void gw_event_topic(const struct gw_event *event, char out[GW_EVENT_TOPIC_MAX]);
 
 TRIB_MUST_CHECK int gw_event_reader_open(struct gw_event_reader *r, uint64_t offset, const uint8_t *entry,
                                          size_t len);

@@ -24,7 +24,7 @@
 
 /* The lines of one partition that wait for the flush. */
 struct partition {
-    unsigned type;
+    char topic[GW_EVENT_TOPIC_MAX];
     char date[GW_UTC_DATE_BYTES];
     char *data;
     size_t len, capacity;
@@ -204,9 +204,11 @@ static struct partition *find_partition(struct lake *l, const struct gw_event *e
 {
     char date[GW_UTC_DATE_BYTES];
     gw_utc_date(event->utc_ms, date);
+    char topic[GW_EVENT_TOPIC_MAX];
+    gw_event_topic(event, topic);
     for (size_t i = l->partition_count; i-- > 0;) {
         struct partition *p = &l->partitions[i];
-        if (p->type == event->type && memcmp(p->date, date, sizeof date) == 0)
+        if (strcmp(p->topic, topic) == 0 && memcmp(p->date, date, sizeof date) == 0)
             return p;
     }
     if (l->partition_count == l->partition_capacity) {
@@ -220,7 +222,8 @@ static struct partition *find_partition(struct lake *l, const struct gw_event *e
         l->partition_capacity = capacity;
     }
     struct partition *p = &l->partitions[l->partition_count++];
-    *p = (struct partition){.type = event->type};
+    *p = (struct partition){.len = 0};
+    strcpy(p->topic, topic);
     memcpy(p->date, date, sizeof date);
     return p;
 }
@@ -282,14 +285,12 @@ static int lake_write(void *self, uint64_t offset, const uint8_t *entry, size_t 
 
 static int name_files(const struct lake *l, const struct partition *p, struct gw_lake_file *out)
 {
-    const char *type =
-        p->type < TRIB_EVENT_COUNT && trib_events[p->type].name ? trib_events[p->type].name : "unknown";
-    char temporary[256], final[256];
+    char temporary[320], final[320];
     const uint64_t to = l->position.next - 1;
     snprintf(temporary, sizeof temporary, "_tmp/%s.%.10s.%016" PRIx64 "-%020" PRIu64 "-%020" PRIu64 ".jsonl",
-             type, p->date, l->epoch, l->from, to);
+             p->topic, p->date, l->epoch, l->from, to);
     snprintf(final, sizeof final,
-             "events/schema=%s/date=%.10s/part-%016" PRIx64 "-%020" PRIu64 "-%020" PRIu64 ".jsonl", type,
+             "events/schema=%s/date=%.10s/part-%016" PRIx64 "-%020" PRIu64 "-%020" PRIu64 ".jsonl", p->topic,
              p->date, l->epoch, l->from, to);
     out->temporary = strdup(temporary);
     out->final = strdup(final);

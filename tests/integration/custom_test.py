@@ -109,6 +109,12 @@ def test_an_unknown_schema_waits_and_is_redriven_after_registration(gateway):
     assert ctl(gateway, "quarantine", "drop", "--id", f"tv-1/{second['stream']}/3")["dropped"] == 1
     assert quarantined(gateway) == []
     assert gateway.metric("tributary_events_redriven_total") == 1
+    deadline = time.monotonic() + 10
+    while len(lake := list(gateway.data.glob("lake/events/schema=menu.opened/date=*/*.jsonl"))) < 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not list(gateway.data.glob("lake/events/schema=custom"))
+    assert all(json.loads(line)["schema"] == "menu.opened" for file in lake for line in file.read_text().splitlines())
     assert gateway.metric('tributary_schema_valid_total{schema="menu.opened",version="1",id="1"}') == 1
 
 

@@ -82,7 +82,7 @@ static void begin(void)
 /* The events of an entry as JSON lines. */
 static const char *stored(const struct gw_journal_write *write)
 {
-    static char text[16384];
+    static char text[1 << 17];
     size_t len = 0;
     text[0] = 0;
     if (!write->entry)
