@@ -4,6 +4,7 @@
 Three tables, a PNG plot and JSON in build/bench:
   ratio     batches of 10, 50 and 500, an HMAC on every event without repeats: tributaryd / floor
   floor     the floor (tests/bench/floor) / the sum of its steps, each measured apart: TLS and frames, walk, HMAC, LMDB
+  ceiling   what one CPU-second of tributaryd ingests, as a part of what bare TLS receives and acks in it: the floor's first step
   memoised  users that repeat: tributaryd with privacy.pseudonym_cache 0 / with its default
 
 The floor commits as many batches at once as tributaryd has just shown. Rounds alternate and each ratio is of one pair, so
@@ -80,7 +81,9 @@ def run_ratio(runs, batch):
         print_row(batch, gateway, floor, gateway / floor, steps["sum_ns"] / 1000, rows[-1]["floor_ratio"], per_commit,
                   floor_per_commit)
     ratio = statistics.median(row["ratio"] for row in rows)
-    return {"batch": batch, "limit": limit_for(batch), "ratio": ratio, "floor_ratio": statistics.median(
+    return {"batch": batch, "limit": limit_for(batch), "ratio": ratio,
+            "ceiling": 1e6 / statistics.median(row["gateway_us"] for row in rows),
+            "of_bare": statistics.median(row["steps"]["receive_ns"] / 1000 / row["gateway_us"] for row in rows), "floor_ratio": statistics.median(
         row["floor_ratio"] for row in rows), "rows": rows}
 
 
@@ -124,7 +127,8 @@ def report(result):
     for one in result.get("ratio", ()):
         good = one["ratio"] <= one["limit"]
         held = held and good and one["floor_ratio"] <= FLOOR_LIMIT
-        print(f"batches of {one['batch']}: {one['ratio']:.2f} times the floor (limit {one['limit']}); the floor is "
+        print(f"batches of {one['batch']}: {one['ceiling'] / 1e6:.2f} million events a CPU-second, {one['of_bare']:.0%} of bare TLS receive; "
+              f"{one['ratio']:.2f} times the floor (limit {one['limit']}); the floor is "
               f"{one['floor_ratio']:.2f} times the sum of its steps (limit {FLOOR_LIMIT})")
     if "memoised" in result:
         one = result["memoised"]

@@ -11,6 +11,11 @@ from gateway import BIN, ROOT
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def benches_in_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests/bench"))
+
+
 def bench(tmp_path, name, *arguments):
     """(exit status, its JSON)"""
     path = tmp_path / f"{name}.json"
@@ -22,24 +27,46 @@ def bench(tmp_path, name, *arguments):
     return done.returncode, result
 
 
-def test_memory_of_connections_is_measured_and_limited(tmp_path):
-    arguments = ["--only", "memory", "--sizes", "200", "--events", "20"]
-    status, result = bench(tmp_path, "connections", *arguments, "--memory-limit", "100")
+def test_connections_are_measured_and_limited(tmp_path):
+    status, result = bench(tmp_path, "connections", "--sizes", "200", "--events", "20", "--idle", "50", "--pairs", "1", "--seconds",
+                           "1", "--memory-limit", "100", "--loss-limit", "1")
     row = result["memory"][0]
     assert status == 0 and row["connections"] == 200
     assert 5 < row["floor"]["own_kb"] < 60, "OpenSSL takes some 20 KB a connection"
     assert row["gateway"]["own_kb"] > 5
-    status, _ = bench(tmp_path, "connections", *arguments, "--memory-limit", "0.1")
-    assert status == 1
-
-
-def test_what_idle_connections_cost_an_active_one_is_measured_and_limited(tmp_path):
-    arguments = ["--only", "idle", "--idle", "50", "--pairs", "1", "--seconds", "1"]
-    status, result = bench(tmp_path, "connections", *arguments, "--loss-limit", "1")
-    assert status == 0 and result["idle"]["connections"] == 50
+    assert result["idle"]["connections"] == 50
     assert all(pair[name]["events_per_s"] > 1000 for pair in result["idle"]["pairs"] for name in ("alone", "among"))
-    status, _ = bench(tmp_path, "connections", *arguments, "--loss-limit", "-100")
+
+    import connections
+
+    assert connections.report(result)
+    assert not connections.report({**result, "memory_limit": row["ratio"] - 0.01})
+    assert not connections.report({**result, "loss_limit": result["idle"]["loss"] - 0.01})
+
+
+def test_ack_latency_is_measured_and_limited(tmp_path):
+    arguments = ["--parts", "50", "--rounds", "1", "--seconds", "1"]
+    status, result = bench(tmp_path, "ack_latency", *arguments, "--limit", "1000")
+    row = result["parts"][0]
+    assert status == 0 and result["ceiling"] > 1000
+    assert 0 < row["acks"]["p50"] <= row["acks"]["p90"] <= row["acks"]["p99"]
+    assert 0 < row["bare"]["p50"] <= row["bare"]["p99"]
+    status, _ = bench(tmp_path, "ack_latency", *arguments, "--limit", "0.001")
     assert status == 1
+
+
+def test_growth_is_measured_and_limited(tmp_path):
+    status, result = bench(tmp_path, "growth", "--devices", "5,20", "--rate", "400", "--batches", "1,50", "--batch-rate", "2000",
+                           "--seconds", "1", "--devices-limit", "100")
+    assert status == 0
+    assert all(200 < row["events_per_s"] < 800 for row in result["by_devices"]), "at a constant rate"
+    assert all(row["events_a_batch"] <= 50 for row in result["by_batch"])
+
+    import growth
+
+    assert growth.report(result)
+    assert not growth.report({**result, "devices_limit": 0.01})
+    assert not growth.report({**result, "batch_limit": 0.001})
 
 
 @pytest.mark.peers
@@ -54,7 +81,6 @@ def test_peers_get_the_same_workload_and_their_syncs_are_counted(tmp_path):
 
 
 def test_the_verdict_over_peers_can_be_against_us(capsys):
-    sys.path.insert(0, str(ROOT / "tests/bench"))
     import peers
 
     ours = {"name": "tributaryd", "synced": True, "batch": 10, "cpu_us": 1.0, "syncs": {"fdatasync": 5}, "o_sync": False}

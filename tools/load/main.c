@@ -16,8 +16,9 @@
 
 #define EVENTS_MAX 256
 #define TICK_US 5000
-#define TICK_DEVICES 5000 /* a fleet larger than this is looked at less often */
-#define DRAIN_US 5000000  /* how long the last acks may take once the time is up */
+#define TICK_PACED_US 1000 /* with a rate: so that what is sent is not sent in bursts */
+#define TICK_DEVICES 5000  /* a fleet larger than this is looked at less often */
+#define DRAIN_US 5000000   /* how long the last acks may take once the time is up */
 
 static volatile sig_atomic_t stop_signal;
 
@@ -202,7 +203,8 @@ static void loop(struct fleet *f)
         f->run.now_us = now_us(CLOCK_MONOTONIC);
         if (f->run.now_us >= next_tick_us) {
             tick_all(f);
-            next_tick_us = f->run.now_us + TICK_US * (1 + f->count / TICK_DEVICES);
+            next_tick_us = f->run.now_us + (f->run.options->rate > 0 ? TICK_PACED_US : TICK_US) *
+                                               (1 + f->count / TICK_DEVICES);
             if (over(f))
                 break;
         }
@@ -211,7 +213,7 @@ static void loop(struct fleet *f)
             next_progress_us += 1000000;
         }
         int ready =
-            epoll_wait(f->epoll, events, EVENTS_MAX, 1 + (int)((next_tick_us - f->run.now_us) / 1000));
+            epoll_wait(f->epoll, events, EVENTS_MAX, (int)((next_tick_us - f->run.now_us + 999) / 1000));
         f->run.now_us = now_us(CLOCK_MONOTONIC);
         for (int i = 0; i < ready; i++) {
             struct load_device *d = events[i].data.ptr;

@@ -65,8 +65,8 @@ static void report_json(const struct load_run *run, uint64_t online, bool acked_
            ",\"socket_bytes\":%" PRIu64,
            per((double)run->message_bytes, (double)run->events_sent),
            per((double)run->socket_bytes, (double)run->events_sent), run->message_bytes, run->socket_bytes);
-    printf(",\"ack_latency_ms\":{\"p50\":%.3f,\"p99\":%.3f,\"p99.9\":%.3f,\"max\":%.3f}", ms(run, 0.5),
-           ms(run, 0.99), ms(run, 0.999), (double)run->latency.max_us / 1000);
+    printf(",\"ack_latency_ms\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p99.9\":%.3f,\"max\":%.3f}",
+           ms(run, 0.5), ms(run, 0.9), ms(run, 0.99), ms(run, 0.999), (double)run->latency.max_us / 1000);
     printf(",\"connections_lost\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"nacks\":%" PRIu64
            ",\"expected_nacks\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"duplicates_sent\":%" PRIu64
            ",\"refused_devices\":%" PRIu64 ",\"byes\":{",

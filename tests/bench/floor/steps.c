@@ -1,5 +1,6 @@
 /* What each thing that the floor does costs, and what they cost measured one by one. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "floor.h"
 
 #define MEASURED_S 0.3
+#define RECEIVE_LINKS 8      /* as many as tests/bench/durable_ingest.py has devices */
 #define MEASURED_STORE_S 0.1 /* a sync takes little CPU and much time */
 
 static SHA256_CTX inner, outer;
@@ -251,84 +253,135 @@ static double measure_store(const struct floor_sample *samples, size_t count, si
     return (now - begin) / ((double)batches * events_a_batch) * 1e9;
 }
 
-/* A peer in a process of its own: sends the samples as masked frames, one ack for each `per_ack` of them. */
-static void play_client(int fd, const struct floor_sample *samples, size_t count, uint64_t batches,
-                        size_t per_ack)
+/* The frame's head, with a mask of 0. Its length. */
+static size_t frame_head(uint8_t *frame, size_t len)
 {
-    SSL *ssl = SSL_new(SSL_CTX_new(TLS_client_method()));
-    SSL_set_fd(ssl, fd);
-    if (SSL_connect(ssl) != 1)
-        _exit(1);
+    size_t head = len < 126 ? 6 : len < 65536 ? 8 : 14;
+    frame[0] = 0x82;
+    frame[1] = (uint8_t)(0x80 | (head == 6 ? len : head == 8 ? 126 : 127));
+    for (size_t i = 0; i < head - 6; i++)
+        frame[2 + i] = (uint8_t)((uint64_t)len >> 8 * (head - 7 - i));
+    memset(frame + head - 4, 0, 4);
+    return head;
+}
+
+/* A peer in a process of its own: sends the samples as masked frames over all links in turn, and reads an ack on each after
+ * `window` of them. */
+static void play_client(const int *fds, const struct floor_sample *samples, size_t count, uint64_t rounds,
+                        size_t window)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    SSL *links[RECEIVE_LINKS];
     uint8_t *frame = calloc(1, FLOOR_INPUT_BYTES), ack[1024];
-    for (uint64_t sent = 0, unacked = 0; sent < batches; sent++) {
-        const struct floor_sample *sample = &samples[sent % count];
-        size_t head = sample->len < 126 ? 6 : sample->len < 65536 ? 8 : 14;
-        frame[0] = 0x82;
-        frame[1] = (uint8_t)(0x80 | (head == 6 ? sample->len : head == 8 ? 126 : 127));
-        for (size_t i = 0; i < head - 6; i++)
-            frame[2 + i] = (uint8_t)((uint64_t)sample->len >> 8 * (head - 7 - i));
-        memcpy(frame + head, sample->message, sample->len); /* mask 0: what it costs to undo it is the same */
-        if (SSL_write(ssl, frame, (int)(head + sample->len)) <= 0)
+    for (size_t l = 0; l < RECEIVE_LINKS; l++) {
+        links[l] = SSL_new(tls);
+        SSL_set_fd(links[l], fds[l]);
+        if (SSL_connect(links[l]) != 1)
             _exit(1);
-        if (++unacked == per_ack && SSL_read(ssl, ack, sizeof ack) <= 0)
-            _exit(1);
-        unacked %= per_ack;
+    }
+    uint64_t sent = 0;
+    for (uint64_t round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < window * RECEIVE_LINKS; i++, sent++) {
+            const struct floor_sample *sample = &samples[sent % count];
+            size_t head = frame_head(frame, sample->len);
+            memcpy(frame + head, sample->message,
+                   sample->len); /* mask 0: what it costs to undo it is the same */
+            if (SSL_write(links[i % RECEIVE_LINKS], frame, (int)(head + sample->len)) <= 0)
+                _exit(1);
+        }
+        for (size_t l = 0; l < RECEIVE_LINKS; l++)
+            if (SSL_read(links[l], ack, sizeof ack) <= 0)
+                _exit(1);
     }
     _exit(0);
 }
 
-/* A TCP connection to ourselves. */
-static void connect_pair(int out_pair[2])
+/* TCP connections to ourselves: the server's ends, and the client's. */
+static void connect_pairs(int out_server[RECEIVE_LINKS], int out_client[RECEIVE_LINKS])
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    out_pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, 1) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &len) != 0 ||
-        connect(out_pair[1], (struct sockaddr *)&address, len) != 0 ||
-        (out_pair[0] = accept(listener, NULL, NULL)) < 0)
+    if (bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, RECEIVE_LINKS) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &len) != 0)
         floor_die("loopback", 0);
-    setsockopt(out_pair[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(out_pair[1], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    for (size_t l = 0; l < RECEIVE_LINKS; l++) {
+        out_client[l] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(out_client[l], (struct sockaddr *)&address, len) != 0 ||
+            (out_server[l] = accept(listener, NULL, NULL)) < 0)
+            floor_die("loopback", 0);
+        setsockopt(out_server[l], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(out_client[l], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
     close(listener);
 }
 
+struct receiver {
+    struct floor_link link;
+    size_t got; /* since its last ack */
+};
+
+/* What is there on one link: batches taken. */
+static uint64_t receive_some(struct receiver *r, size_t window)
+{
+    struct floor_link *link = &r->link;
+    uint64_t taken = 0;
+    uint8_t *message;
+    size_t at = 0, used;
+    if (!floor_read(link))
+        floor_die("the peer of the steps is gone", 0);
+    for (; floor_frame(link, at, &message, &used) > 0; at += used, taken++)
+        if (++r->got == window) {
+            floor_ack(link);
+            r->got = 0;
+        }
+    if (link->have > at)
+        memmove(link->input, link->input + at, link->have - at);
+    link->have -= at;
+    return taken;
+}
+
 /*
- * Receive and ack: TLS, frames and system calls, and nothing else. window: batches that the peer has under way.
+ * Receive and ack: TLS, frames and system calls, and nothing else, over as many links as the load has.
+ * window: batches a link has under way.
  */
 static double measure_receive(SSL_CTX *tls, const struct floor_sample *samples, size_t count, size_t window,
                               double events_a_batch)
 {
-    int pair[2];
-    connect_pair(pair);
-    uint64_t batches = (uint64_t)(MEASURED_S / 1e-6 / events_a_batch) / window * window + window, got = 0;
+    int servers[RECEIVE_LINKS], clients[RECEIVE_LINKS], loop = epoll_create1(EPOLL_CLOEXEC);
+    struct receiver receivers[RECEIVE_LINKS] = {0};
+    connect_pairs(servers, clients);
+    uint64_t rounds = 1 + (uint64_t)(MEASURED_S / 1e-6 / events_a_batch) / (window * RECEIVE_LINKS);
+    uint64_t batches = rounds * window * RECEIVE_LINKS, got = 0;
     pid_t child = fork();
     if (child == 0)
-        play_client(pair[1], samples, count, batches, window);
-    close(pair[1]);
-    struct epoll_event event = {.events = EPOLLIN};
-    int loop = epoll_create1(EPOLL_CLOEXEC);
-    epoll_ctl(loop, EPOLL_CTL_ADD, pair[0], &event);
-    struct floor_link link = {.ssl = SSL_new(tls), .input = malloc(FLOOR_INPUT_BYTES), .websocket = true};
-    SSL_set_fd(link.ssl, pair[0]);
-    if (SSL_accept(link.ssl) != 1)
-        floor_die("SSL_accept", 0);
+        play_client(clients, samples, count, rounds, window);
+    for (size_t l = 0; l < RECEIVE_LINKS; l++) {
+        struct floor_link *link = &receivers[l].link;
+        *link =
+            (struct floor_link){.ssl = SSL_new(tls), .input = malloc(FLOOR_INPUT_BYTES), .websocket = true};
+        SSL_set_fd(link->ssl, servers[l]);
+        if (SSL_accept(link->ssl) != 1)
+            floor_die("SSL_accept", 0);
+        fcntl(servers[l], F_SETFL, O_NONBLOCK);
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &receivers[l]};
+        epoll_ctl(loop, EPOLL_CTL_ADD, servers[l], &event);
+    }
     double begin = floor_cpu_seconds();
-    while (got < batches && epoll_wait(loop, &event, 1, -1) == 1 && floor_read(&link)) {
-        uint8_t *message;
-        size_t at = 0, used;
-        for (; floor_frame(&link, at, &message, &used) > 0; at += used)
-            if (++got % window == 0)
-                floor_ack(&link);
-        memmove(link.input, link.input + at, link.have - at);
-        link.have -= at;
+    while (got < batches) {
+        struct epoll_event events[64];
+        int ready = epoll_wait(loop, events, 64, -1);
+        for (int i = 0; i < ready; i++)
+            got += receive_some(events[i].data.ptr, window);
     }
     double spent = floor_cpu_seconds() - begin;
     waitpid(child, NULL, 0);
-    SSL_free(link.ssl);
-    free(link.input);
-    close(pair[0]);
+    for (size_t l = 0; l < RECEIVE_LINKS; l++) {
+        SSL_free(receivers[l].link.ssl);
+        free(receivers[l].link.input);
+        close(servers[l]);
+        close(clients[l]);
+    }
     close(loop);
     return spent / ((double)got * events_a_batch) * 1e9;
 }
