@@ -122,6 +122,7 @@ static int read_annotation(struct reader *r, const struct gw_doc_node *annotatio
             if (!is_one_of(each, privacy_names, &index))
                 return gw_schema_fail(r->error, GW_EINVALID, each,
                                       "privacy must be none, personal or secret");
+            out->privacy_stated = true;
             if (index > (unsigned)out->privacy)
                 out->privacy = (enum gw_privacy_class)index;
         } else if (each->key_len == 4 && memcmp(each->key, "lake", 4) == 0) {

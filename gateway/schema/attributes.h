@@ -32,6 +32,7 @@ struct gw_attribute {
     const char *vocabulary;  /* the built-in field that it is the same as */
     const char *lake;        /* type in the lake */
     enum gw_privacy_class privacy;
+    bool privacy_stated; /* "none" was said, and not only left out */
     bool required;
 };
 

@@ -38,16 +38,35 @@ static char *read_all(int descriptor)
     return NULL;
 }
 
-static int exchange(int descriptor, const char *method, const char *path, char **out_text)
+static bool send_all(int descriptor, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = send(descriptor, text, len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* body: JSON text, or NULL. */
+static int exchange(int descriptor, const char *method, const char *path, const char *body, char **out_text)
 {
     struct timeval limit = {.tv_sec = TIMEOUT_S};
     (void)setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     (void)setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    char request[1200];
-    int len = snprintf(request, sizeof request,
-                       "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
-    if (len < 0 || (size_t)len >= sizeof request ||
-        send(descriptor, request, (size_t)len, MSG_NOSIGNAL) != len)
+    char request[1200], length[80] = "";
+    if (body)
+        snprintf(length, sizeof length, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                 strlen(body));
+    int len =
+        snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n",
+                 method, path, length);
+    if (len < 0 || (size_t)len >= sizeof request || !send_all(descriptor, request, (size_t)len) ||
+        (body && !send_all(descriptor, body, strlen(body))))
         return -1;
     *out_text = read_all(descriptor);
     return *out_text ? 0 : -1;
@@ -62,7 +81,8 @@ bool ctl_answers(const struct ctl *ctl)
     return true;
 }
 
-int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON **out_tree)
+static int ask(const struct ctl *ctl, const char *method, const char *path, const char *question,
+               cJSON **out_tree)
 {
     if (!ctl->socket)
         return ctl_fail(CTL_USAGE,
@@ -74,7 +94,7 @@ int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON *
         return ctl_fail(CTL_UNREACHABLE, "%s: is it running? Is this its folder? Its log says why it stopped",
                         error.text);
     char *text = NULL;
-    int rc = exchange(descriptor, method, path, &text);
+    int rc = exchange(descriptor, method, path, question, &text);
     close(descriptor);
     if (rc != 0)
         return ctl_fail(CTL_UNREACHABLE, "the gateway at %s does not answer", ctl->socket);
@@ -86,12 +106,29 @@ int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON *
         return ctl_fail(CTL_UNREACHABLE, "what answers at %s is no gateway, or of another version",
                         ctl->socket);
     if (status != 200) {
-        rc = ctl_fail(CTL_FAILED, "the gateway refuses %s: %s", path, ctl_text(tree, "error"));
+        const char *why = *ctl_text(tree, "error") ? ctl_text(tree, "error") : ctl_text(tree, "message");
+        rc = ctl_fail(question && status < 500 ? CTL_BAD : CTL_FAILED, "the gateway refuses %s: %s", path,
+                      why);
         cJSON_Delete(tree);
         return rc;
     }
     *out_tree = tree;
     return CTL_OK;
+}
+
+int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON **out_tree)
+{
+    return ask(ctl, method, path, NULL, out_tree);
+}
+
+int ctl_post(const struct ctl *ctl, const char *path, const cJSON *body, cJSON **out_tree)
+{
+    char *text = cJSON_PrintUnformatted(body);
+    if (!text)
+        return ctl_fail(CTL_FAILED, "out of memory");
+    int rc = ask(ctl, "POST", path, text, out_tree);
+    cJSON_free(text);
+    return rc;
 }
 
 int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree)

@@ -57,6 +57,8 @@ int ctl_print_json(const cJSON *tree);
 int ctl_get(const struct ctl *ctl, const char *path, cJSON **out_tree);
 /* The same with another method and no body. */
 int ctl_ask(const struct ctl *ctl, const char *method, const char *path, cJSON **out_tree);
+/* POST of a JSON body. CTL_BAD if the gateway refuses it, with its reason printed. */
+int ctl_post(const struct ctl *ctl, const char *path, const cJSON *body, cJSON **out_tree);
 /* A number of any size that stands as raw JSON; 0 if it is not there. */
 uint64_t ctl_number(const cJSON *object, const char *name);
 /* Adds a number exactly, as raw JSON. */

@@ -70,9 +70,22 @@ static const struct command {
      "Shows everything that is wrong, with file and line, or the effective configuration with worst-case "
      "memory and\n"
      "how long the disk lasts. Exit code 1 if anything is wrong or a file it names cannot be read.\n"},
-    {"schema", ctl_schema, "validate|suite", "judge events by a JSON Schema (drafts 2020-12 and 7)",
+    {"schema", ctl_schema, "validate|...", "judge events by a schema, and schemas by those before them",
      "  schema validate SCHEMA INSTANCE…    exit code 0 if every instance is valid, else 1 with the faults "
      "of each\n"
+     "  schema test SCHEMA DIR              examples: DIR/valid/*.json must be valid, DIR/invalid/*.json "
+     "must not\n"
+     "  schema lint SCHEMA…                 what is worth a second look: no owner, no type, sounds personal\n"
+     "  schema diff OLD NEW                 what changed, and whether the new one may follow the old one\n"
+     "  schema check --folder DIR [SUBJECT FILE]\n"
+     "                  whether all of a folder (SUBJECT/VERSION.json) may follow each other, or FILE may be "
+     "next\n"
+     "  schema register [--folder DIR] SUBJECT FILE\n"
+     "                  at the running gateway, or as the next file of a folder\n"
+     "  --level L       of check and register --folder: NONE, or BACKWARD, FORWARD or FULL, alone or with "
+     "_TRANSITIVE\n"
+     "                  (default BACKWARD_TRANSITIVE); the rules: docs/schemas.md\n"
+     "\n"
      "  schema suite DIR [--verbose]        runs files in the format of the official JSON Schema test suite: "
      "prints each\n"
      "                  failing case (--verbose: every case) and N of M; exit code 1 if any failed\n"

@@ -74,6 +74,14 @@ static int take_draft(const char *value, struct ctl_schema_options *out)
     return CTL_OK;
 }
 
+static int take_level(const char *value, struct ctl_schema_options *out)
+{
+    out->level = gw_compat_level_of(value);
+    return out->level ? CTL_OK
+                      : ctl_fail(CTL_USAGE,
+                                 "--level is NONE, or BACKWARD, FORWARD or FULL, alone or with _TRANSITIVE");
+}
+
 int ctl_schema_options(const struct ctl *ctl, int first, struct ctl_schema_options *out, int *out_count)
 {
     int count = first;
@@ -81,16 +89,19 @@ int ctl_schema_options(const struct ctl *ctl, int first, struct ctl_schema_optio
     for (int i = first; i < ctl->argument_count; i++) {
         char *word = ctl->arguments[i], *value = i + 1 < ctl->argument_count ? ctl->arguments[i + 1] : NULL;
         const bool remotes = strcmp(word, "--remotes") == 0, draft = strcmp(word, "--draft") == 0;
+        const bool folder = strcmp(word, "--folder") == 0, level = strcmp(word, "--level") == 0;
         if (strcmp(word, "--formats") == 0) {
             out->compile.assert_formats = true;
         } else if (strcmp(word, "--verbose") == 0) {
             out->verbose = true;
-        } else if (remotes || draft) {
+        } else if (remotes || draft || folder || level) {
             if (!value)
                 return ctl_fail(CTL_USAGE, "%s needs a value", word);
             if (remotes)
                 out->compile.load_context = value;
-            else if (take_draft(value, out) != CTL_OK)
+            else if (folder)
+                out->folder = value;
+            else if (draft ? take_draft(value, out) != CTL_OK : take_level(value, out) != CTL_OK)
                 return CTL_USAGE;
             i++;
         } else if (strncmp(word, "--", 2) == 0) {
@@ -224,9 +235,15 @@ int ctl_schema(const struct ctl *ctl)
     int rc = ctl_schema_options(ctl, 1, &options, &count);
     if (rc != CTL_OK)
         return rc;
-    if (strcmp(what, "validate") == 0)
-        return ctl_schema_validate(ctl, &options, count, ctl->arguments + 1);
-    if (strcmp(what, "suite") == 0)
-        return ctl_schema_suite(ctl, &options, count, ctl->arguments + 1);
-    return ctl_fail(CTL_USAGE, "schema takes a command: validate or suite");
+    static const struct {
+        const char *name;
+        int (*run)(const struct ctl *, const struct ctl_schema_options *, int, char **);
+    } known[] = {{"validate", ctl_schema_validate}, {"suite", ctl_schema_suite}, {"check", ctl_schema_check},
+                 {"register", ctl_schema_register}, {"diff", ctl_schema_diff},   {"lint", ctl_schema_lint},
+                 {"test", ctl_schema_test}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(what, known[i].name) == 0)
+            return known[i].run(ctl, &options, count, ctl->arguments + 1);
+    return ctl_fail(CTL_USAGE,
+                    "schema takes a command: validate, check, register, diff, lint, test or suite");
 }

@@ -3,6 +3,7 @@
 #define CTL_SCHEMA_H
 
 #include "ctl.h"
+#include "schema/compat.h"
 #include "schema/schema.h"
 
 /* A whole file, malloc; CTL_OK, else the error has been printed. */
@@ -13,6 +14,8 @@ int ctl_schema_load(void *context, const char *uri, char **out_text, size_t *out
 struct ctl_schema_options {
     struct gw_schema_options compile;
     bool verbose;
+    const char *folder;         /* of SUBJECT/VERSION.json; NULL: not given */
+    enum gw_compat_level level; /* UNSET: not given */
 };
 /* Takes the options out of the words from first on; *out_count words are left from there. */
 int ctl_schema_options(const struct ctl *ctl, int first, struct ctl_schema_options *out, int *out_count);
@@ -21,6 +24,17 @@ int ctl_schema_validate(const struct ctl *ctl, const struct ctl_schema_options *
                         char **words);
 int ctl_schema_suite(const struct ctl *ctl, const struct ctl_schema_options *options, int count,
                      char **words);
+
+int ctl_schema_check(const struct ctl *ctl, const struct ctl_schema_options *options, int count,
+                     char **words);
+int ctl_schema_register(const struct ctl *ctl, const struct ctl_schema_options *options, int count,
+                        char **words);
+int ctl_schema_test(const struct ctl *ctl, const struct ctl_schema_options *options, int count, char **words);
+int ctl_schema_diff(const struct ctl *ctl, const struct ctl_schema_options *options, int count, char **words);
+int ctl_schema_lint(const struct ctl *ctl, const struct ctl_schema_options *options, int count, char **words);
+
+/* Path, what, rule: in the form of validate's faults. */
+void ctl_schema_print_faults(const struct ctl *ctl, const struct gw_compat_report *report);
 
 /* Scratch of one thread. */
 #define CTL_SCHEMA_SCRATCH (1u << 20)
