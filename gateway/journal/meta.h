@@ -42,7 +42,7 @@ struct gw_meta {
     MDB_env *env;
     MDB_dbi info, streams, segments, cursors, quarantine;
     char *folder;
-    uint64_t map_bytes;
+    _Atomic uint64_t map_bytes; /* any thread asks for it while the committer grows it */
     uint64_t epoch;
     char gateway_id[GW_META_ID_CHARS + 1];
     pthread_rwlock_t map_lock; /* written while the map grows: no transaction may be open then */
