@@ -49,6 +49,7 @@ struct gw_config {
     } data;
     struct {
         uint32_t min_commit_interval_ms;
+        bool realtime;              /* the committer */
         uint64_t retention_bytes;   /* 0: no bound ... */
         uint32_t retention_seconds; /* ... and with neither nothing is kept */
     } journal;

@@ -16,6 +16,7 @@ struct gw_committer_config {
     struct gw_registry *registry;
     const char *const *sinks; /* whose cursors hold segments back */
     size_t sink_count;
+    bool realtime;                   /* the thread runs ahead of others, where the system allows it */
     uint32_t min_commit_interval_ms; /* from the begin of one commit to that of the next */
     /* The outcomes of one commit, in order, linked by next; status is set. From the committer's thread. */
     void (*outcome)(void *context, struct gw_session_batch *batches);

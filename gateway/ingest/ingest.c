@@ -250,6 +250,7 @@ static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
                                             .registry = ingest->registry,
                                             .sinks = ingest->deps.sinks,
                                             .sink_count = ingest->deps.sink_count,
+                                            .realtime = config->journal.realtime,
                                             .min_commit_interval_ms = config->journal.min_commit_interval_ms,
                                             .outcome = on_outcome,
                                             .stored = on_stored,

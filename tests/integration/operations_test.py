@@ -236,3 +236,28 @@ def test_tributaryctl_reads_back_what_a_device_sent(gateway):
     for line, value in (("next batch", offline["journal"]["end"]), ("stream", offline["sinks"][0]["cursor"])):
         assert [words for words in text if words.split()[:len(line.split())] == line.split()][0].split()[len(line.split())] == str(value)
     assert [event["seq"] for event in gateway.stream_events()] == [1, 2, 3]
+
+
+def threads_of(gateway):
+    return {(task / "comm").read_text().strip(): int(task.name)
+            for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir()}
+
+
+def test_the_committer_runs_ahead_where_it_may(make_gateway):
+    gateway = make_gateway({"journal": {"realtime": True}}).start()
+    threads = threads_of(gateway)
+    ahead = {name for name, thread in threads.items()
+             if os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR}
+    assert ahead == {"committer"}  # nobody else
+    assert len(gateway.log_lines("ingest.realtime")) == 1
+    Device(gateway, "dev").online().work()
+
+
+def test_the_committer_runs_beside_the_others_where_it_may_not(make_gateway):
+    """Without the capability and with a limit of 0, as most containers are."""
+    wrapper = ["prlimit", "--rtprio=0:0", "setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
+    for gateway in (make_gateway({"journal": {"realtime": True}}, wrapper=wrapper).start(), make_gateway().start()):
+        assert os.sched_getscheduler(threads_of(gateway)["committer"]) == os.SCHED_OTHER
+        Device(gateway, "dev").online().work()
+        expected = 1 if gateway.wrapper else 0
+        assert len(gateway.log_lines("ingest.no_realtime")) == expected
