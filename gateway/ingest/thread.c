@@ -278,7 +278,7 @@ static int make_context(struct gw_ingest_thread *thread, struct gw_error *error)
         .provided_client_ssl_ctx = thread->client_tls,
         .user = thread,
         .pt_serv_buf_size = READ_BYTES,
-        .timeout_secs = config->limits.handshake_timeout_ms / 1000 + 1, /* ours comes first */
+        .timeout_secs = config->limits.handshake_timeout_ms / 500 + 1, /* ours comes first */
         .alpn = "http/1.1",
         .ssl_cert_filepath = config->listen.certificate,
         .ssl_private_key_filepath = config->listen.key,
