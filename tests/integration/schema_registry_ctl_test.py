@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+import sys
 
+import jsonschema
 import pytest
-from gateway import BIN
+from gateway import BIN, ROOT
 
 CTL = BIN / "tributaryctl"
+ODCS = "3.2.0"
 OK, BAD, USAGE, UNREACHABLE, FAILED = 0, 1, 2, 3, 4
 
 
@@ -135,3 +138,67 @@ def test_a_gateway_takes_schemas_from_a_folder_of_its_configuration(make_gateway
     assert ctl("register", "orders", folder / "orders" / "1.json", "--data", gateway.data).stdout.endswith("id 1\n")
     assert ctl("register", "carts", folder / "orders" / "1.json", "--data", gateway.data).returncode == OK
     assert not (folder / "carts").exists() and not (folder / "ids").exists()
+
+
+def test_the_catalog_says_what_there_is_where_it_lies_and_who_answers(gateway, tmp_path):
+    schema = order({"user": {"type": "string", "description": "who", "x-tributary": {"privacy": "personal"}}})
+    assert ctl("register", "orders", write(tmp_path, "1.json", schema), "--data", gateway.data).returncode == OK
+    catalog = [CTL, "catalog", "--data", gateway.data]
+    done = subprocess.run([*catalog, "--json"], capture_output=True, text=True, check=True, timeout=30)
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    orders = rows["orders"]
+    assert (orders["version"], orders["id"], orders["owner"]) == (1, 1, "shop@example.org")
+    assert orders["lake"] == "events/schema=orders"
+    assert {a["name"]: a["privacy"] for a in orders["attributes"]} == {"count": "none", "user": "personal"}
+    assert rows["session.end"]["built_in"] and rows["session.end"]["lake"] == "events/schema=session.end"
+    table = subprocess.run(catalog, capture_output=True, text=True, check=True, timeout=30).stdout
+    assert any(line.startswith("orders ") and "shop@example.org" in line for line in table.splitlines())
+    page = subprocess.run([*catalog, "--markdown"], capture_output=True, text=True, check=True, timeout=30).stdout
+    assert "## orders" in page and "| user | string | no | personal | who |" in page
+    assert subprocess.run([CTL, "catalog"], capture_output=True, check=False, timeout=30).returncode == USAGE
+
+
+def test_built_in_schemas_can_be_registered_and_say_what_is_personal(tmp_path):
+    folder = tmp_path / "schemas"
+    for path in sorted((ROOT / "docs" / "schemas").glob("*.json")):
+        done = ctl("register", "--folder", folder, path.stem, path)
+        assert done.returncode == OK, done.stderr
+    done = subprocess.run([CTL, "catalog", "--folder", folder, "--json"], capture_output=True, text=True, check=True,
+                          timeout=30)
+    rows = [row for row in json.loads(done.stdout) if not row["built_in"]]
+    assert len(rows) == 19
+    for row in rows:
+        assert [a["name"] for a in row["attributes"] if a["privacy"] != "none"] == ["user"]
+        assert row["owner"] and row["lake"] == f"events/schema={row['name']}"
+
+
+@pytest.mark.peers
+def test_a_schema_is_exported_as_an_open_data_contract(tmp_path):
+    """By the standard's own JSON Schema, from its package."""
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "odcs",
+                           f"open-data-contract-standard=={ODCS}"], capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode != 0:
+        pytest.skip(f"the package index does not answer: {done.stderr[-200:]}")
+    standard = json.loads((tmp_path / "odcs" / "open_data_contract_standard" / "schema.json").read_text())
+    folder = tmp_path / "schemas"
+    more = {"at": {"type": "string", "x-tributary": {"lake": "timestamp"}}, "tags": {"type": ["array", "null"]}, "any": {},
+            "user": {"type": "string", "x-tributary": {"privacy": "personal", "vocabulary": "user"}}}
+    schema = {**order(more), "required": ["count"], "x-tributary": {"owner": "shop", "partition": "user", "lake": "shop/orders"}}
+    assert ctl("register", "--folder", folder, "orders", write(tmp_path, "1.json", schema)).returncode == OK
+    for path in sorted((ROOT / "docs" / "schemas").glob("*.json")):
+        assert ctl("register", "--folder", folder, path.stem, path).returncode == OK
+    for subject in ["orders", *(path.stem for path in (ROOT / "docs" / "schemas").glob("*.json"))]:
+        done = ctl("export", "--odcs", "--folder", folder, subject)
+        assert done.returncode == OK
+        contract = json.loads(done.stdout)
+        jsonschema.Draft201909Validator(standard).validate(contract)
+        if subject != "orders":
+            continue
+        table = contract["schema"][0]
+        columns = {column["name"]: column for column in table["properties"]}
+        assert table["physicalName"] == "shop/orders" and contract["team"]["name"] == "shop"
+        assert columns["count"]["required"] and columns["count"]["logicalType"] == "integer"
+        assert columns["at"]["logicalType"] == "timestamp" and columns["tags"]["logicalType"] == "array"
+        assert columns["user"]["classification"] == "personal" and columns["user"]["partitioned"]
+    assert ctl("export", "--odcs", "--folder", folder, "nobody").returncode == BAD
+    assert ctl("export", "--odcs", "--folder", folder, "orders", "2").returncode == BAD

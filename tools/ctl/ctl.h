@@ -40,6 +40,7 @@ int ctl_reload(const struct ctl *ctl);
 int ctl_check_config(const struct ctl *ctl);
 int ctl_reference(const struct ctl *ctl);
 int ctl_schema(const struct ctl *ctl);
+int ctl_catalog(const struct ctl *ctl);
 
 /* --- shared helpers --- */
 

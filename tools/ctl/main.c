@@ -82,6 +82,8 @@ static const struct command {
      "next\n"
      "  schema register [--folder DIR] SUBJECT FILE\n"
      "                  at the running gateway, or as the next file of a folder\n"
+     "  schema export --odcs (--folder DIR or --data DIR) SUBJECT [VERSION]\n"
+     "                  as an open data contract (ODCS 3.1, JSON)\n"
      "  --level L       of check and register --folder: NONE, or BACKWARD, FORWARD or FULL, alone or with "
      "_TRANSITIVE\n"
      "                  (default BACKWARD_TRANSITIVE); the rules: docs/schemas.md\n"
@@ -94,6 +96,14 @@ static const struct command {
      "                  http://example.org/a.json is DIR/example.org/a.json; nothing is fetched\n"
      "  --draft D       of schemas without $schema: 2020-12 (default) or 7\n"
      "  --formats       `format` decides (2020-12 has it as an annotation)\n"},
+    {"catalog", ctl_catalog, "", "what data there is, where it lies, who answers for it",
+     "  catalog [--folder DIR] [--markdown]   built-in events and registered schemas; --markdown: a page "
+     "with "
+     "their "
+     "attributes\n"
+     "\n"
+     "Reads the registry in the data folder (--data or --config; the gateway may run), or a folder of "
+     "SUBJECT/VERSION.json.\n"},
     {"reference", ctl_reference, "TOPIC",
      "print a reference: configuration, metrics, or an example configuration",
      "Topics: configuration and metrics (Markdown), example (a configuration file with every key and its "

@@ -94,6 +94,8 @@ int ctl_schema_options(const struct ctl *ctl, int first, struct ctl_schema_optio
             out->compile.assert_formats = true;
         } else if (strcmp(word, "--verbose") == 0) {
             out->verbose = true;
+        } else if (strcmp(word, "--odcs") == 0) {
+            out->odcs = true;
         } else if (remotes || draft || folder || level) {
             if (!value)
                 return ctl_fail(CTL_USAGE, "%s needs a value", word);
@@ -238,12 +240,12 @@ int ctl_schema(const struct ctl *ctl)
     static const struct {
         const char *name;
         int (*run)(const struct ctl *, const struct ctl_schema_options *, int, char **);
-    } known[] = {{"validate", ctl_schema_validate}, {"suite", ctl_schema_suite}, {"check", ctl_schema_check},
-                 {"register", ctl_schema_register}, {"diff", ctl_schema_diff},   {"lint", ctl_schema_lint},
-                 {"test", ctl_schema_test}};
+    } known[] = {{"validate", ctl_schema_validate}, {"suite", ctl_schema_suite},  {"check", ctl_schema_check},
+                 {"register", ctl_schema_register}, {"diff", ctl_schema_diff},    {"lint", ctl_schema_lint},
+                 {"test", ctl_schema_test},         {"export", ctl_schema_export}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(what, known[i].name) == 0)
             return known[i].run(ctl, &options, count, ctl->arguments + 1);
     return ctl_fail(CTL_USAGE,
-                    "schema takes a command: validate, check, register, diff, lint, test or suite");
+                    "schema takes a command: validate, check, register, diff, lint, test, export or suite");
 }

@@ -13,7 +13,7 @@ int ctl_schema_load(void *context, const char *uri, char **out_text, size_t *out
 
 struct ctl_schema_options {
     struct gw_schema_options compile;
-    bool verbose;
+    bool verbose, odcs;
     const char *folder;         /* of SUBJECT/VERSION.json; NULL: not given */
     enum gw_compat_level level; /* UNSET: not given */
 };
@@ -32,6 +32,9 @@ int ctl_schema_register(const struct ctl *ctl, const struct ctl_schema_options *
 int ctl_schema_test(const struct ctl *ctl, const struct ctl_schema_options *options, int count, char **words);
 int ctl_schema_diff(const struct ctl *ctl, const struct ctl_schema_options *options, int count, char **words);
 int ctl_schema_lint(const struct ctl *ctl, const struct ctl_schema_options *options, int count, char **words);
+
+int ctl_schema_export(const struct ctl *ctl, const struct ctl_schema_options *options, int count,
+                      char **words);
 
 /* Path, what, rule: in the form of validate's faults. */
 void ctl_schema_print_faults(const struct ctl *ctl, const struct gw_compat_report *report);

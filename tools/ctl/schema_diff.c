@@ -145,7 +145,7 @@ static void lint_attribute(struct linter *l, const struct gw_attribute *a)
 {
     char where[160];
     (void)snprintf(where, sizeof where, "/properties/%.120s", a->name);
-    if (!*a->type)
+    if (!*a->type && !*a->lake)
         warn(l, where, "has no type: anything is valid, and the lake cannot know what it is");
     if (!*a->description)
         warn(l, where, "has no description");

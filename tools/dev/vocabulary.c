@@ -20,6 +20,13 @@ static const char *const type_names[] = {
     [TRIB_TYPE_MAP] = "map",
 };
 
+/* Of a column: an enumeration is its name there, a map is JSON. */
+static const char *const lake_types[] = {
+    [TRIB_TYPE_UINT] = "long",   [TRIB_TYPE_INT] = "long",     [TRIB_TYPE_BOOL] = "boolean",
+    [TRIB_TYPE_TEXT] = "string", [TRIB_TYPE_BYTES] = "binary", [TRIB_TYPE_ENUM] = "string",
+    [TRIB_TYPE_MAP] = "json",
+};
+
 /* --- JSON Schema --- */
 
 static void print_string(FILE *out, const char *text)
@@ -85,7 +92,9 @@ static void print_field_schema(FILE *out, unsigned id)
     }
     fputs(", \"description\": ", out);
     print_string(out, f->doc);
-    fputs("}", out);
+    fprintf(out, ", \"x-tributary\": {\"privacy\": \"%s\", \"lake\": \"%s\", \"vocabulary\": \"%s\"}}",
+            f->privacy == TRIB_PRIVACY_PERSONAL ? "personal" : "none",
+            id == TRIB_FIELD_PREVIOUS ? "string" : lake_types[f->type], f->name);
 }
 
 /* What each event has around its own fields (gateway/delivery/event.h). */
@@ -115,6 +124,11 @@ static void print_schema(FILE *out, unsigned type)
             "  \"$id\": \"urn:tributary:event:%s:1\",\n  \"title\": \"%s\",\n  \"description\": ", e->name,
             e->name);
     print_string(out, e->doc);
+    fprintf(
+        out,
+        ",\n  \"x-tributary\": {\"owner\": \"the operator of the gateway\", \"lake\": \"events/schema=%s\", "
+        "\"partition\": \"device\"}",
+        e->name);
     fprintf(out, ",\n  \"type\": \"object\",\n  \"properties\": {\n    \"type\": {\"const\": \"%s\"},\n%s",
             e->name, envelope);
     for (unsigned id = 0; id < TRIB_FIELD_COUNT; id++) {
