@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.parse
 
@@ -146,6 +147,10 @@ def test_what_waits_survives_a_restart_and_comes_once(make_gateway, how):
     gateway.start()
     assert len(quarantined(gateway)) == 300
     register(gateway, "menu.opened", MENU)
+    if how == "kill":  # what was registered is known after it
+        gateway.kill()
+        gateway.start()
+    assert ask(gateway, "GET", "/subjects/menu.opened/versions") == (200, [1])
     assert ctl(gateway, "quarantine", "redrive", "--all")["redriven"] == 300
     if how == "kill":
         gateway.kill()
@@ -179,9 +184,37 @@ def test_a_kill_in_the_middle_of_a_redrive_loses_and_doubles_nothing(make_gatewa
         if left == 0:
             break
         streamed(gateway, 2000 - left)
-        register(gateway, "menu.opened", MENU)
     assert kills >= 1, "no kill came in the middle"
     if quarantined(gateway):
         ctl(gateway, "quarantine", "redrive", "--all")
     assert {event["data"]["item"] for event in streamed(gateway, 2000)} == \
         {f"item-{part}-{i}" for part in range(20) for i in range(100)}
+
+
+def test_registering_and_redriving_under_traffic_loses_and_doubles_nothing(gateway):
+    """Devices send while versions come and quarantine is emptied: each event is in the stream once."""
+    rounds, devices = 12, 3
+    early = Device(gateway, "tv-early").online()
+    send(early, [menu(f"early-{i}") for i in range(20)])
+
+    def work(number):
+        tv = Device(gateway, f"tv-{number}").online()
+        for part in range(rounds):
+            send(tv, [menu(f"{part}-{i}") for i in range(20)] + [(PAUSE, {})])
+        tv.leave()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(devices)]
+    for thread in threads:
+        thread.start()
+    redriven = 0
+    for version in range(8):
+        schema = dict(MENU, properties=dict(MENU["properties"], **{f"new_{i}": {"type": "boolean"} for i in range(version)}))
+        assert register(gateway, "menu.opened", schema)["version"] == version + 1
+        redriven += ctl(gateway, "quarantine", "redrive", "--all")["redriven"]
+    for thread in threads:
+        thread.join()
+    redriven += ctl(gateway, "quarantine", "redrive", "--all")["redriven"]
+    events = streamed(gateway, rounds * devices * 21 + 20)
+    assert len(events) == rounds * devices * 20 + 20
+    assert sum(1 for event in events if event.get("redriven")) == redriven >= 20
+    assert quarantined(gateway) == []

@@ -1,16 +1,30 @@
 /*
  * Any bytes as a batch. What is admitted must be readable to the end, begin where the session stands, and hold no user
- * but as a pseudonym; what is sealed must open again; events, drops and rejections must add up to the seqs taken.
+ * but as a pseudonym, nor a custom event but by its schema; what is sealed must open again, and be refused again for the same
+ * reason; events, drops and rejections must add up to the seqs taken.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "delivery/event.h"
 #include "session/admit.h"
-#include "session/rejected.h"
+#include "session/redrive.h"
+
+/* a: any text, of a person; b: secret; c: a number; d: an object. `k` keeps what it does not declare, `r` refuses it. */
+static const char *const schemas[][2] = {
+    {"s", "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"x-tributary\":{\"privacy\":"
+          "\"personal\"}},"
+          "\"b\":{\"x-tributary\":{\"privacy\":\"secret\"}},\"c\":{\"type\":\"integer\",\"minimum\":0},"
+          "\"d\":{\"type\":\"object\",\"properties\":{\"e\":{\"pattern\":\"^(a|b)*c$\"}}}}}"},
+    {"k", "{\"type\":\"object\",\"x-tributary\":{\"undeclared\":\"keep\"},\"required\":[\"a\"]}"},
+    {"r", "{\"type\":\"object\",\"x-tributary\":{\"undeclared\":\"reject\"},\"properties\":{\"c\":{\"type\":"
+          "\"integer\"}}}"},
+};
 
 static struct gw_admit_policy policy;
-static struct gw_arena arena;
+static struct gw_arena arena, again;
+static struct gw_schema_scratch scratch;
+static _Alignas(16) uint8_t memory[65536];
 
 static void check(bool good)
 {
@@ -54,6 +68,7 @@ static void check_entry(const struct gw_admit_input *input, const struct gw_admi
     while ((rc = gw_event_next(&delivered, &event)) == 1) {
         static char json[1 << 16];
         check_user(event.user);
+        check(event.type != TRIB_EVENT_CUSTOM || event.schema.len == 1);
         size_t len = gw_event_json(&event, "gateway", json, sizeof json);
         check(len < sizeof json && json[0] == '{' && json[len - 1] == '}' && !memchr(json, '\n', len));
     }
@@ -70,7 +85,15 @@ static void check_sealed(const struct gw_journal_quarantine *sealed)
     check(sealed->sealed_len <= sizeof plain);
     check(gw_unseal(policy.seal, label, sizeof label, sealed->sealed, sealed->sealed_len, plain, &len) == 0);
     check(gw_rejected_event_decode(plain, len, &rejected) == 0);
-    check(rejected.stream == sealed->stream && rejected.seq == sealed->seq && rejected.code == sealed->code);
+    check(rejected.stream == sealed->stream && rejected.seq == sealed->seq &&
+          rejected.code == GW_REJECT_CODE(sealed->code));
+
+    static struct gw_redriven redriven;
+    struct gw_error error;
+    const struct gw_journal_place place = {1, 2};
+    gw_arena_reset(&again);
+    check(gw_redrive(&policy, &scratch, &rejected, &place, &again, &redriven, &error) == 0);
+    check(redriven.reason == sealed->code && redriven.admitted.write.entry == NULL);
 }
 
 static void set_up(void)
@@ -80,8 +103,20 @@ static void set_up(void)
     struct gw_seal_key *seal;
     check(gw_pseudonym_key_new(secret, sizeof secret, "k", &pseudonym, NULL) == 0);
     check(gw_seal_key_new(secret, sizeof secret, "s", &seal, NULL) == 0);
-    policy = (struct gw_admit_policy){pseudonym, seal, 512};
+    const struct gw_schemas_options options = {0};
+    struct gw_schemas *registry = gw_schemas_new(&options);
+    for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
+        const struct gw_schema_version *version;
+        struct gw_error error;
+        const struct gw_schema_text text = {schemas[i][0], schemas[i][1], strlen(schemas[i][1])};
+        check(gw_schemas_register(registry, &text, 1, NULL, &version, &error) == 0);
+    }
+    check(gw_schema_scratch_init(memory, sizeof memory, &scratch) == 0);
+    scratch.fuel_max = GW_CUSTOM_FUEL;
+    policy = (struct gw_admit_policy){
+        .pseudonym = pseudonym, .seal = seal, .max_event_bytes = 512, .custom = {.schemas = registry}};
     gw_arena_init(&arena, 65536, 64 << 20);
+    gw_arena_init(&again, 65536, 64 << 20);
 }
 
 /* The first two bytes: how far each lane is committed, before or behind the batch's first seq. */
@@ -94,7 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct gw_admit_input input = {.head = {.device = {"dev", 3}, .received_utc_ms = 1764000000000ull},
                                    .batch = data + 2,
-                                   .batch_len = size - 2};
+                                   .batch_len = size - 2,
+                                   .schema_scratch = &scratch};
     for (unsigned i = 0; i < TRIB_LANE_COUNT; i++) {
         const uint64_t behind = data[i];
         input.lanes[i].stream = lanes[i].stream;

@@ -16,6 +16,33 @@ static struct gw_schemas *schemas;
 static struct gw_schema_scratch scratch;
 static _Alignas(16) uint8_t memory[65536];
 
+/* Linked with --wrap: what the gateway's own code allocates is counted. */
+static size_t allocations;
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+
+void *__wrap_malloc(size_t bytes)
+{
+    allocations++;
+    return __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    allocations++;
+    return __real_calloc(count, bytes);
+}
+
+void *__wrap_realloc(void *old, size_t bytes)
+{
+    allocations++;
+    return __real_realloc(old, bytes);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -273,6 +300,28 @@ static void test_sixteen_masked_attributes_have_room(void **state)
         "\"schema\":\"wide\"");
 }
 
+/* A batch has one arena, which keeps what it took: a hundred events, valid or not, take nothing from the heap. */
+static void test_judging_allocates_nothing_per_event(void **state)
+{
+    (void)state;
+    learn(
+        "login",
+        "{\"type\":\"object\",\"properties\":{\"mail\":{\"type\":\"string\",\"pattern\":\"^[a-z]+@(a|b)+$\","
+        "\"x-tributary\":{\"privacy\":\"personal\"}},\"n\":{\"type\":\"number\"}},\"required\":[\"mail\"]}");
+    begin();
+    for (int i = 0; i < 100; i++)
+        CUSTOM("login", "mail", i % 10 ? "ann@ab" : "nobody", "n", "5", "extra", "dropped");
+    assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
+    assert_int_equal(x.out.event_count, 90);
+    assert_int_equal(x.out.rejected_count, 10);
+    gw_arena_reset(&x.arena);
+    const size_t before = allocations;
+    assert_int_equal(gw_admit(&x.policy, &x.input, &x.arena, &x.out, &x.hole_lane, &x.error), GW_ADMIT_OK);
+    assert_int_equal(x.out.event_count, 90);
+    assert_true(before > 0); /* they are counted */
+    assert_int_equal(allocations - before, 0);
+}
+
 /* --- re-drive --- */
 
 static uint8_t sealed[8192], plain[8192];
@@ -371,6 +420,7 @@ int main(void)
         CUSTOM_TEST(test_undeclared_attributes_are_dropped_refused_or_kept),
         CUSTOM_TEST(test_personal_attributes_are_masked_and_secret_ones_left_out),
         CUSTOM_TEST(test_sixteen_masked_attributes_have_room),
+        CUSTOM_TEST(test_judging_allocates_nothing_per_event),
         CUSTOM_TEST(test_a_redriven_event_is_what_it_would_have_been),
         CUSTOM_TEST(test_seals_open_in_their_own_place_only),
     };
