@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from custom_test import ctl, register
 from gateway import BIN, ROOT
 
 BINDING = ROOT / "sdk/bindings/python"
@@ -146,6 +147,24 @@ def test_a_custom_event_without_a_schema_is_told_and_holds_up_nothing(gateway, c
     assert client.flush(10)
     assert rejected == [5] and client.stats.rejected == 1
     assert [e["type"] for e in events_of(gateway, "py-2", 1)] == ["favourite.add"]
+
+
+def test_custom_events_of_the_sdk_are_judged_by_their_schema(gateway, client_of):
+    rejected = []
+    client = client_of(gateway, "py-4", on_rejected=lambda stream, seq, code: rejected.append(code))
+    values = {"item": "settings", "depth": -2, "first": True, "most": 2**64 - 1, "raw": b"\0\1"}
+    client.custom("menu.opened", values)
+    assert client.flush(10) and rejected == [5]
+    types = {"item": {"type": "string"}, "depth": {"type": "integer", "minimum": -5}, "first": {"type": "boolean"},
+             "most": {"const": 2**64 - 1}, "raw": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"}}
+    register(gateway, "menu.opened", {"type": "object", "properties": types, "additionalProperties": False})
+    client.custom("menu.opened", dict(values, depth=-6))
+    client.custom("menu.opened@1", dict(values, more="dropped"))
+    assert client.flush(10) and rejected == [5, 4]
+    assert ctl(gateway, "quarantine", "redrive", "--all")["redriven"] == 1
+    sent, redriven = events_of(gateway, "py-4", 2)
+    assert sent["data"] == redriven["data"] == dict(values, raw="0001") and sent["ord"] > redriven["ord"]
+    assert redriven["redriven"] is True and redriven["schema_version"] == sent["schema_version"] == 1
 
 
 def test_errors_are_exceptions_and_a_closed_client_says_so(gateway, client_of, tributary, tmp_path):
