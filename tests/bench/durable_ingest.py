@@ -3,8 +3,8 @@
 
 Three tables, a PNG plot and JSON in build/bench:
   ratio     batches of 10, 50 and 500, an HMAC on every event without repeats: tributaryd / floor
-  floor     the floor (tests/bench/floor) / the sum of its steps, each measured apart: TLS and frames, walk, HMAC, LMDB
-  ceiling   what one CPU-second of tributaryd ingests, as a part of what bare TLS receives and acks in it: the floor's first step
+  floor     the floor (tests/bench/floor) / the sum of its steps, what each adds: TLS and frames, walk, HMAC, LMDB
+  ceiling   what one CPU-second of tributaryd ingests, and which part of it bare TLS receive takes (the floor's first step)
   memoised  users that repeat: tributaryd with privacy.pseudonym_cache 0 / with its default
 
 The floor commits as many batches at once as tributaryd has just shown. Rounds alternate and each ratio is of one pair, so
@@ -127,7 +127,7 @@ def report(result):
     for one in result.get("ratio", ()):
         good = one["ratio"] <= one["limit"]
         held = held and good and one["floor_ratio"] <= FLOOR_LIMIT
-        print(f"batches of {one['batch']}: {one['ceiling'] / 1e6:.2f} million events a CPU-second, {one['of_bare']:.0%} of bare TLS receive; "
+        print(f"batches of {one['batch']}: {one['ceiling'] / 1e6:.2f} million events a CPU-second, of which bare TLS receive takes {one['of_bare']:.0%}; "
               f"{one['ratio']:.2f} times the floor (limit {one['limit']}); the floor is "
               f"{one['floor_ratio']:.2f} times the sum of its steps (limit {FLOOR_LIMIT})")
     if "memoised" in result:

@@ -16,8 +16,8 @@
 #include "floor.h"
 
 #define MEASURED_S 0.3
-#define RECEIVE_LINKS 8      /* as many as tests/bench/durable_ingest.py has devices */
-#define MEASURED_STORE_S 0.1 /* a sync takes little CPU and much time */
+#define RECEIVE_LINKS 8 /* as many as tests/bench/durable_ingest.py has devices */
+#define MEASURED_TIMES 3
 
 static SHA256_CTX inner, outer;
 static uint8_t swallowed;
@@ -222,35 +222,29 @@ void floor_store_commit(struct floor_store *store)
 
 /* --- each on its own --- */
 
-static double measure_walk(const struct floor_sample *samples, size_t count, bool with_hmac)
-{
-    uint64_t events = 0;
-    double begin = floor_cpu_seconds(), now = begin;
-    for (; now - begin < MEASURED_S; now = floor_cpu_seconds())
-        for (size_t i = 0; i < count; i++) {
-            struct floor_walked walked;
-            floor_walk(samples[i].message, samples[i].len, with_hmac, &walked);
-            events += walked.events;
-        }
-    return (now - begin) / (double)events * 1e9;
-}
+/* What is done with a message once it is received. */
+enum { STEP_WALK = 1, STEP_HMAC = 2, STEP_STORE = 4 };
 
-static double measure_store(const struct floor_sample *samples, size_t count, size_t per_commit,
-                            double events_a_batch, const char *folder)
+struct replay {
+    const struct floor_sample *samples;
+    size_t count, per_commit, window; /* window: batches a link has under way */
+    double events_a_batch;
+    SSL_CTX *tls;
+    unsigned steps;
+    struct floor_store store;
+    uint64_t puts;
+};
+
+static void take_message(struct replay *replay, const uint8_t *message, size_t len)
 {
-    struct floor_store store = {0};
-    char path[4096];
-    snprintf(path, sizeof path, "%s-steps", folder);
-    floor_store_open(&store, path);
-    uint64_t batches = 0;
-    double begin = floor_cpu_seconds(), now = begin;
-    for (; now - begin < MEASURED_STORE_S; now = floor_cpu_seconds()) {
-        for (size_t i = 0; i < per_commit; i++, batches++)
-            floor_store_put(&store, samples[batches % count].message, samples[batches % count].len);
-        floor_store_commit(&store);
-    }
-    mdb_env_close(store.env);
-    return (now - begin) / ((double)batches * events_a_batch) * 1e9;
+    struct floor_walked walked;
+    if (replay->steps & STEP_WALK)
+        floor_walk(message, len, (replay->steps & STEP_HMAC) != 0, &walked);
+    if (!(replay->steps & STEP_STORE))
+        return;
+    floor_store_put(&replay->store, message, len);
+    if (++replay->puts % replay->per_commit == 0)
+        floor_store_commit(&replay->store);
 }
 
 /* The frame's head, with a mask of 0. Its length. */
@@ -322,7 +316,7 @@ struct receiver {
 };
 
 /* What is there on one link: batches taken. */
-static uint64_t receive_some(struct receiver *r, size_t window)
+static uint64_t receive_some(struct receiver *r, struct replay *replay)
 {
     struct floor_link *link = &r->link;
     uint64_t taken = 0;
@@ -330,11 +324,13 @@ static uint64_t receive_some(struct receiver *r, size_t window)
     size_t at = 0, used;
     if (!floor_read(link))
         floor_die("the peer of the steps is gone", 0);
-    for (; floor_frame(link, at, &message, &used) > 0; at += used, taken++)
-        if (++r->got == window) {
+    for (size_t len; (len = floor_frame(link, at, &message, &used)) > 0; at += used, taken++) {
+        take_message(replay, message, len);
+        if (++r->got == replay->window) {
             floor_ack(link);
             r->got = 0;
         }
+    }
     if (link->have > at)
         memmove(link->input, link->input + at, link->have - at);
     link->have -= at;
@@ -342,24 +338,25 @@ static uint64_t receive_some(struct receiver *r, size_t window)
 }
 
 /*
- * Receive and ack: TLS, frames and system calls, and nothing else, over as many links as the load has.
- * window: batches a link has under way.
+ * Receives and acks over as many links as the load has, and does `steps` with each message: ns an event. What a step costs
+ * is what it adds, so that it meets the caches as the server does: with the message, and all else, just come in.
  */
-static double measure_receive(SSL_CTX *tls, const struct floor_sample *samples, size_t count, size_t window,
-                              double events_a_batch)
+static double measure(struct replay *replay, unsigned steps)
 {
+    replay->steps = steps;
     int servers[RECEIVE_LINKS], clients[RECEIVE_LINKS], loop = epoll_create1(EPOLL_CLOEXEC);
     struct receiver receivers[RECEIVE_LINKS] = {0};
     connect_pairs(servers, clients);
-    uint64_t rounds = 1 + (uint64_t)(MEASURED_S / 1e-6 / events_a_batch) / (window * RECEIVE_LINKS);
-    uint64_t batches = rounds * window * RECEIVE_LINKS, got = 0;
+    uint64_t rounds =
+        1 + (uint64_t)(MEASURED_S / 1e-6 / replay->events_a_batch) / (replay->window * RECEIVE_LINKS);
+    uint64_t batches = rounds * replay->window * RECEIVE_LINKS, got = 0;
     pid_t child = fork();
     if (child == 0)
-        play_client(clients, samples, count, rounds, window);
+        play_client(clients, replay->samples, replay->count, rounds, replay->window);
     for (size_t l = 0; l < RECEIVE_LINKS; l++) {
         struct floor_link *link = &receivers[l].link;
-        *link =
-            (struct floor_link){.ssl = SSL_new(tls), .input = malloc(FLOOR_INPUT_BYTES), .websocket = true};
+        *link = (struct floor_link){
+            .ssl = SSL_new(replay->tls), .input = malloc(FLOOR_INPUT_BYTES), .websocket = true};
         SSL_set_fd(link->ssl, servers[l]);
         if (SSL_accept(link->ssl) != 1)
             floor_die("SSL_accept", 0);
@@ -372,8 +369,10 @@ static double measure_receive(SSL_CTX *tls, const struct floor_sample *samples, 
         struct epoll_event events[64];
         int ready = epoll_wait(loop, events, 64, -1);
         for (int i = 0; i < ready; i++)
-            got += receive_some(events[i].data.ptr, window);
+            got += receive_some(events[i].data.ptr, replay);
     }
+    if (replay->store.txn)
+        floor_store_commit(&replay->store);
     double spent = floor_cpu_seconds() - begin;
     waitpid(child, NULL, 0);
     for (size_t l = 0; l < RECEIVE_LINKS; l++) {
@@ -383,24 +382,46 @@ static double measure_receive(SSL_CTX *tls, const struct floor_sample *samples, 
         close(clients[l]);
     }
     close(loop);
-    return spent / ((double)got * events_a_batch) * 1e9;
+    return spent / ((double)got * replay->events_a_batch) * 1e9;
+}
+
+static int by_cost(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 void floor_measure_steps(SSL_CTX *tls, const struct floor_sample *samples, size_t count,
                          size_t batches_per_commit, size_t batches_per_ack, const char *folder)
 {
+    static const unsigned wanted[] = {0, STEP_WALK, STEP_WALK | STEP_HMAC, STEP_STORE};
     struct floor_walked walked;
-    double events = 0;
+    double events = 0, cost[4][MEASURED_TIMES];
     if (count == 0)
         return;
     for (size_t i = 0; i < count; i++) {
         floor_walk(samples[i].message, samples[i].len, false, &walked);
         events += (double)walked.events;
     }
-    double receive = measure_receive(tls, samples, count, batches_per_ack, events / (double)count);
-    double walk = measure_walk(samples, count, false), both = measure_walk(samples, count, true);
-    double store = measure_store(samples, count, batches_per_commit, events / (double)count, folder);
+    struct replay replay = {.samples = samples,
+                            .count = count,
+                            .per_commit = batches_per_commit,
+                            .window = batches_per_ack,
+                            .events_a_batch = events / (double)count,
+                            .tls = tls};
+    char path[4096];
+    snprintf(path, sizeof path, "%s-steps", folder);
+    floor_store_open(&replay.store, path);
+    for (size_t time = 0; time < MEASURED_TIMES; time++)
+        for (size_t i = 0; i < 4; i++)
+            cost[i][time] = measure(&replay, wanted[i]);
+    mdb_env_close(replay.store.env);
+    for (size_t i = 0; i < 4; i++)
+        qsort(cost[i], MEASURED_TIMES, sizeof cost[i][0], by_cost);
+    double receive = cost[0][MEASURED_TIMES / 2], walk = cost[1][MEASURED_TIMES / 2] - receive;
+    double hmac_ns = cost[2][MEASURED_TIMES / 2] - receive - walk,
+           store = cost[3][MEASURED_TIMES / 2] - receive;
     printf("{\"receive_ns\": %.1f, \"walk_ns\": %.1f, \"hmac_ns\": %.1f, \"store_ns\": %.1f, \"sum_ns\": "
            "%.1f}\n",
-           receive, walk, both - walk, store, receive + both + store);
+           receive, walk, hmac_ns, store, receive + walk + hmac_ns + store);
 }
