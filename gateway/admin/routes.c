@@ -1,4 +1,5 @@
 #include "admin/answer.h"
+#include "admin/catalog.h"
 #include "admin/quarantine.h"
 #include "admin/registry.h"
 
@@ -200,6 +201,14 @@ static bool reload(struct gw_admin_view *view, const struct gw_admin_question *q
     return true;
 }
 
+static void catalog(struct gw_admin_view *view, struct gw_admin_answer *out)
+{
+    if (view->schemas)
+        gw_answer_json(200, gw_admin_catalog(view->schemas), out);
+    else
+        gw_answer_error(503, "the registry is not open", out);
+}
+
 /* --- which path --- */
 
 bool gw_admin_takes_body(const struct gw_http_request *request, bool local)
@@ -221,6 +230,8 @@ static bool answer_get(struct gw_admin_view *view, const struct gw_admin_questio
         answer = ready;
     else if (question->local && strcmp(path, "/v1/status") == 0)
         answer = status;
+    else if (question->local && strcmp(path, "/v1/catalog") == 0)
+        answer = catalog;
     if (!answer)
         return false;
     if (question->request->method == GW_HTTP_GET)
@@ -239,11 +250,12 @@ void gw_admin_answer(struct gw_admin_view *view, const struct gw_admin_question 
         return;
     if (question->local && gw_admin_registry(view->schemas, question, out))
         return;
-    gw_answer_error(
-        404,
-        question->local
-            ? "there are /metrics, /healthz, /readyz, /v1/status, /v1/quarantine, /v1/reload, and /subjects, "
-              "/schemas, /compatibility, /config and /mode of the registry"
-            : "there are /metrics, /healthz and /readyz; the admin API is on the Unix socket",
-        out);
+    gw_answer_error(404,
+                    question->local
+                        ? "there are /metrics, /healthz, /readyz, /v1/status, /v1/catalog, /v1/quarantine, "
+                          "/v1/reload, and "
+                          "/subjects, "
+                          "/schemas, /compatibility, /config and /mode of the registry"
+                        : "there are /metrics, /healthz and /readyz; the admin API is on the Unix socket",
+                    out);
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from custom_test import MENU, SCHEMA_FIELD, DATA_FIELD, quarantined, send, streamed
+from custom_test import MENU, SCHEMA_FIELD, DATA_FIELD, ctl, quarantined, send, streamed
 from device import CUSTOM, Device
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tributary"
@@ -100,6 +100,18 @@ def test_curl_registers_looks_up_and_is_refused_in_the_dialect(gateway):
                 candidate(MENU, references=[{"name": "a", "subject": "b", "version": 1}])):
         assert ask("POST", "/subjects/menu.opened/versions", bad) == (422, 42201)
     assert ask("GET", "/subjects/menu.opened/versions") == [1, 2]
+
+
+def test_the_catalog_tells_what_there_is_and_where_it_lies(gateway):
+    described = {**MENU, "description": "a menu was opened", "x-tributary": {"owner": "menus@example.org"}}
+    assert curl(gateway, "POST", "/subjects/menu.opened/versions", candidate(described))[0] == 200
+    status, _, rows = curl(gateway, "GET", "/v1/catalog")
+    menu = next(row for row in rows if row["name"] == "menu.opened")
+    assert status == 200 and menu["owner"] == "menus@example.org" and menu["lake"] == "events/schema=menu.opened"
+    assert (menu["version"], menu["id"], menu["description"]) == (1, 1, "a menu was opened")
+    assert {a["name"]: a["privacy"] for a in menu["attributes"]} == {"item": "none", "depth": "none", "mail": "personal"}
+    assert {"pause", "session.end"} <= {row["name"] for row in rows if row["built_in"]}
+    assert rows == ctl(gateway, "catalog")
 
 
 def test_curl_changes_levels_and_modes_but_deletes_nothing(gateway):

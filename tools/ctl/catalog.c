@@ -3,10 +3,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "admin/catalog.h"
 #include "base/layout.h"
 #include "schema.h"
 #include "schema/registry_disk.h"
-#include "wire/vocabulary.h"
 
 struct catalog {
     struct gw_schemas *schemas;
@@ -43,101 +43,9 @@ static int open_catalog(const struct ctl *ctl, const char *folder, struct catalo
     return ctl_fail(CTL_BAD, "%s", error.text);
 }
 
-/* --- the rows --- */
-
 static const char *or_else(const char *text, const char *otherwise)
 {
     return *text ? text : otherwise;
-}
-
-static char *place_of(const char *name, const char *lake)
-{
-    char *text;
-    /* A subject that is called like an event type lies in the partition `custom` (docs/lake.md). */
-    const bool taken = trib_event_by_name(name, strlen(name)) >= 0;
-    int n =
-        *lake ? asprintf(&text, "%s", lake) : asprintf(&text, "events/schema=%s", taken ? "custom" : name);
-    if (n < 0)
-        abort();
-    return text;
-}
-
-static cJSON *attribute_row(const char *name, const char *type, const char *privacy, bool required,
-                            const char *text)
-{
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "name", name);
-    cJSON_AddStringToObject(row, "type", or_else(type, "any"));
-    cJSON_AddStringToObject(row, "privacy", privacy);
-    cJSON_AddBoolToObject(row, "required", required);
-    cJSON_AddStringToObject(row, "description", text);
-    return row;
-}
-
-static cJSON *schema_row(const char *name, bool built_in, const char *owner, const char *lake,
-                         const char *text)
-{
-    cJSON *row = cJSON_CreateObject();
-    char *place = place_of(name, lake);
-    cJSON_AddStringToObject(row, "name", name);
-    cJSON_AddBoolToObject(row, "built_in", built_in);
-    cJSON_AddStringToObject(row, "owner", owner);
-    cJSON_AddStringToObject(row, "lake", place);
-    cJSON_AddStringToObject(row, "stream", name);
-    cJSON_AddStringToObject(row, "description", text);
-    free(place);
-    return row;
-}
-
-static const char *const privacy_names[] = {"none", "personal", "secret"};
-
-static cJSON *registered_row(const struct gw_schema_subject *subject)
-{
-    const struct gw_schema_version *latest = gw_schemas_version(subject, 0);
-    const struct gw_attributes *a = latest->schema->attributes;
-    cJSON *row = schema_row(gw_schema_subject_name(subject), false, a->owner, a->lake,
-                            or_else(a->description, a->title));
-    cJSON *list = cJSON_AddArrayToObject(row, "attributes");
-    cJSON_AddNumberToObject(row, "version", latest->version);
-    cJSON_AddNumberToObject(row, "id", latest->schema->id);
-    for (uint32_t i = 0; i < a->count; i++)
-        cJSON_AddItemToArray(list, attribute_row(a->list[i].name, a->list[i].type,
-                                                 privacy_names[a->list[i].privacy], a->list[i].required,
-                                                 a->list[i].description));
-    return row;
-}
-
-static cJSON *built_in_row(unsigned type)
-{
-    static const char *const types[] = {
-        [TRIB_TYPE_UINT] = "integer", [TRIB_TYPE_INT] = "integer",  [TRIB_TYPE_BOOL] = "boolean",
-        [TRIB_TYPE_TEXT] = "string",  [TRIB_TYPE_BYTES] = "string", [TRIB_TYPE_ENUM] = "string",
-        [TRIB_TYPE_MAP] = "object"};
-    const struct trib_event_info *event = &trib_events[type];
-    char place[80];
-    (void)snprintf(place, sizeof place, "events/schema=%s", event->name);
-    cJSON *row = schema_row(event->name, true, "the operator of the gateway", place, event->doc);
-    cJSON *list = cJSON_AddArrayToObject(row, "attributes");
-    for (unsigned id = 0; id < TRIB_FIELD_COUNT; id++) {
-        const struct trib_field_info *field = &trib_fields[id];
-        if (field->name && (event->required | event->optional) >> id & 1)
-            cJSON_AddItemToArray(list, attribute_row(field->name, types[field->type],
-                                                     privacy_names[field->privacy == TRIB_PRIVACY_PERSONAL],
-                                                     event->required >> id & 1, field->doc));
-    }
-    return row;
-}
-
-static cJSON *all_rows(const struct catalog *c)
-{
-    cJSON *rows = cJSON_CreateArray();
-    for (const struct gw_schema_subject *s = NULL; (s = gw_schemas_next(c->schemas, s)) != NULL;)
-        if (gw_schema_subject_versions(s) > 0)
-            cJSON_AddItemToArray(rows, registered_row(s));
-    for (unsigned type = 0; type < TRIB_EVENT_COUNT; type++)
-        if (trib_events[type].name && type != TRIB_EVENT_CUSTOM)
-            cJSON_AddItemToArray(rows, built_in_row(type));
-    return rows;
 }
 
 /* --- as a table, as a page --- */
@@ -223,7 +131,7 @@ int ctl_catalog(const struct ctl *ctl)
     int rc = open_catalog(ctl, folder, &c);
     if (rc != CTL_OK)
         return rc;
-    cJSON *rows = all_rows(&c);
+    cJSON *rows = gw_admin_catalog(c.schemas);
     if (ctl->json)
         rc = ctl_print_json(rows);
     else if (page)
@@ -274,7 +182,7 @@ static cJSON *odcs_property(const struct gw_attributes *all, const struct gw_att
     cJSON_AddBoolToObject(out, "required", a->required);
     if (*a->description)
         cJSON_AddStringToObject(out, "description", a->description);
-    cJSON_AddStringToObject(out, "classification", privacy_names[a->privacy]);
+    cJSON_AddStringToObject(out, "classification", gw_catalog_privacy[a->privacy]);
     if (strcmp(all->partition, a->name) == 0)
         cJSON_AddBoolToObject(out, "partitioned", true);
     if (*a->vocabulary)
@@ -288,7 +196,8 @@ static cJSON *odcs_of(const struct gw_schema_version *version)
     const struct gw_schema_entry *entry = version->schema;
     const struct gw_attributes *a = entry->attributes;
     const char *name = gw_schema_subject_name(version->subject);
-    char text[GW_SUBJECT_MAX + 64], hash[GW_SCHEMA_HASH_TEXT], *place = place_of(name, a->lake);
+    char text[GW_SUBJECT_MAX + 64], hash[GW_SCHEMA_HASH_TEXT], place[GW_CATALOG_PLACE_MAX];
+    gw_catalog_place(name, a->lake, place);
     cJSON *out = cJSON_CreateObject(), *table = cJSON_CreateObject(), *part;
     cJSON_AddStringToObject(out, "apiVersion", "v3.1.0");
     cJSON_AddStringToObject(out, "kind", "DataContract");
@@ -314,7 +223,6 @@ static cJSON *odcs_of(const struct gw_schema_version *version)
     add_custom(part, "schemaId", cJSON_CreateNumber(entry->id));
     add_custom(part, "sha256", cJSON_CreateString(gw_schema_hash_text(&entry->hash, hash)));
     add_custom(part, "stream", cJSON_CreateString(name));
-    free(place);
     return out;
 }
 
