@@ -9,7 +9,7 @@ set_tests_properties(powercut.shim PROPERTIES TIMEOUT 120 LABELS quick)
 
 if(TARGET tributary_gateway)
 
-  add_executable(gateway_journal_cut_test gateway_journal_cut_test.c)
+  add_executable(gateway_journal_cut_test gateway_journal_cut_test.c gateway_cut_phases.c)
   target_link_libraries(gateway_journal_cut_test PRIVATE tributary_gateway powercut_rebuild)
 
   function(journal_cut_test name library)

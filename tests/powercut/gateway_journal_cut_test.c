@@ -1,7 +1,8 @@
 /*
  * gateway_journal_cut_test LOAD_PROGRAM SHIM --cuts N [--seed S] [--mutant]: runs the load under the power-cut shim,
  * cuts the power at N places, and opens what would be left on the disk with the journal. Whatever was acked before the
- * cut must be there, once, in order. With --mutant the load program lacks a rule, and the test passes only if that
+ * cut must be there, once, in order. Half of the cuts are anywhere, half are aimed at each phase of the journal's work in
+ * turn (gateway_cut_phases.h); how many hit each is printed, and none may be without a hit. With --mutant the load program lacks a rule, and the test passes only if that
  * shows.
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway_cut_phases.h"
 #include "gateway_journal_load.h"
 #include "journal/journal.h"
 #include "observe/log.h"
@@ -249,6 +251,54 @@ static uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
+/* Where the disk was full or failed, from the load's own notes. */
+static void mark_faults(const struct run *run, struct cut_phases *phases)
+{
+    enum cut_phase phase = CUT_PHASE_COUNT;
+    uint64_t from = 0;
+    for (size_t i = 0; i < run->mark_count; i++) {
+        const struct load_mark *mark = &run->marks[i];
+        const bool fault = mark->kind == LOAD_FAULT;
+        if (phase != CUT_PHASE_COUNT && (fault || mark->kind == LOAD_MENDED || mark->kind == LOAD_ACKED)) {
+            cut_phases_mark(phases, phase, from, mark->position);
+            phase = CUT_PHASE_COUNT;
+        }
+        if (fault) {
+            phase = mark->stream == LOAD_FAULT_FULL ? CUT_PHASE_FULL : CUT_PHASE_EIO;
+            from = mark->position;
+        }
+    }
+}
+
+static void draw_positions(const struct run *run, const struct cut_phases *phases, uint64_t last,
+                           uint64_t *io_random, uint64_t *positions)
+{
+    for (uint64_t i = 0; i < run->cuts; i++) {
+        uint64_t drawn = next_random(io_random);
+        uint64_t aimed =
+            i % 2 ? cut_phases_pick(phases, (enum cut_phase)(i / 2 % CUT_PHASE_COUNT), drawn) : 0;
+        positions[i] = aimed ? aimed : 1 + drawn % last;
+    }
+}
+
+/* How many cuts hit each phase. Returns the count of phases that none did. */
+static uint64_t tell_hits(const struct run *run, const struct cut_phases *phases, const uint64_t *positions)
+{
+    uint64_t unhit = 0;
+    printf("hits:");
+    for (unsigned p = 0; p < CUT_PHASE_COUNT; p++) {
+        uint64_t hits = 0;
+        for (uint64_t i = 0; i < run->cuts; i++)
+            hits += phases->bits[positions[i]] >> p & 1;
+        printf("%s %s %llu", p ? "," : "", cut_phase_names[p], (unsigned long long)hits);
+        unhit += hits == 0;
+    }
+    putchar('\n');
+    if (unhit)
+        fprintf(stderr, "%llu phases were hit by no cut\n", (unsigned long long)unhit);
+    return unhit;
+}
+
 static int compare_positions(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -291,8 +341,13 @@ static uint64_t try_cuts(const struct run *run)
     uint64_t *positions = malloc(run->cuts * sizeof *positions);
     if (!positions)
         die("malloc");
-    for (uint64_t i = 0; i < run->cuts; i++)
-        positions[i] = 1 + next_random(&random) % last;
+    struct cut_phases phases;
+    if (cut_phases_read(trace, &phases) != 0 || phases.last != last)
+        die(trace);
+    mark_faults(run, &phases);
+    draw_positions(run, &phases, last, &random, positions);
+    uint64_t unhit = tell_hits(run, &phases, positions);
+    cut_phases_free(&phases);
     qsort(positions, run->cuts, sizeof *positions, compare_positions);
     for (uint64_t i = 0; i < run->cuts; i++) {
         struct pc_cut cut;
@@ -323,7 +378,8 @@ static uint64_t try_cuts(const struct run *run)
            (unsigned long long)run->seed);
     pc_rebuild_close(rebuild);
     free(positions);
-    return failures;
+    /* A mutant must be caught by what it breaks. */
+    return run->mutant ? failures : failures + unhit;
 }
 
 int main(int argc, char **argv)

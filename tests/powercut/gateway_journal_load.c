@@ -1,14 +1,20 @@
 /*
  * gateway-journal-load FOLDER MARKS POSITION SEED COMMITS: commits to a journal as the gateway does, notes each commit
- * that returned, moves a sink, reclaims, sends what must be refused, and at last stops without closing.
+ * that returned, moves a sink, reclaims, sends what must be refused, and at last stops without closing. Meanwhile the disk
+ * is full at times, or fails: calls of the C library are replaced here by ones that do so before the shim sees them.
  */
 #include "gateway_journal_load.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
@@ -31,6 +37,64 @@ static struct {
     char device[32];
     uint64_t stream_index;
 } batches[BATCHES_MAX];
+
+/* --- a disk that fails --- */
+
+/* The call that fails is the one after `after` more of its kind. 0: none. */
+static struct disk_fault {
+    int error, after;
+} sync_fault, write_fault, allocate_fault;
+
+static bool fails(struct disk_fault *fault)
+{
+    if (fault->error == 0 || fault->after-- > 0)
+        return false;
+    errno = fault->error;
+    fault->error = 0;
+    return true;
+}
+
+#define REAL(result, name, ...)                                                                              \
+    static result (*real)(__VA_ARGS__);                                                                      \
+    if (!real) {                                                                                             \
+        void *symbol = dlsym(RTLD_NEXT, #name);                                                              \
+        memcpy(&real, &symbol, sizeof real);                                                                 \
+    }
+
+int fdatasync(int fd)
+{
+    REAL(int, fdatasync, int)
+    return fails(&sync_fault) ? -1 : real(fd);
+}
+
+int fsync(int fd)
+{
+    REAL(int, fsync, int)
+    return fails(&sync_fault) ? -1 : real(fd);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+    REAL(ssize_t, pwrite, int, const void *, size_t, off_t)
+    return fails(&write_fault) ? -1 : real(fd, data, len, at);
+}
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+    REAL(ssize_t, pwritev, int, const struct iovec *, int, off_t)
+    return fails(&write_fault) ? -1 : real(fd, parts, count, at);
+}
+
+int posix_fallocate(int fd, off_t at, off_t len)
+{
+    REAL(int, posix_fallocate, int, off_t, off_t)
+    return fails(&allocate_fault) ? errno : real(fd, at, len);
+}
+
+static void no_faults(void)
+{
+    sync_fault = write_fault = allocate_fault = (struct disk_fault){0};
+}
 
 static uint64_t below(struct load *load, uint64_t limit)
 {
@@ -85,6 +149,52 @@ static void make(struct load *load, unsigned b, uint64_t index, uint64_t expecte
     };
 }
 
+/* The disk fails, or is full, for one call within the next ones. An allocation waits for the next roll. */
+static void maybe_fail(struct load *load)
+{
+    switch (below(load, 60)) {
+    case 0:
+        sync_fault = (struct disk_fault){EIO, (int)below(load, 4)};
+        break;
+    case 1:
+        write_fault = (struct disk_fault){EIO, (int)below(load, 6)};
+        break;
+    case 2:
+        write_fault = (struct disk_fault){ENOSPC, (int)below(load, 6)};
+        break;
+    case 3:
+        allocate_fault = (struct disk_fault){ENOSPC, 0};
+        break;
+    default:
+        break;
+    }
+}
+
+/* Until it is stored: what failed is tried again by the same process. */
+static void store(struct load *load, struct gw_journal_write **writes, unsigned count, uint64_t *out_offset)
+{
+    bool failed = false;
+    maybe_fail(load);
+    for (int i = 0; i < 500; i++) {
+        struct gw_error error = {0};
+        *out_offset = gw_journal_end(load->journal);
+        int rc = gw_journal_commit(load->journal, writes, count, &error);
+        if (rc == 0 && failed)
+            mark(load, (struct load_mark){.kind = LOAD_MENDED});
+        if (rc == 0)
+            return;
+        if (rc != GW_EFULL && rc != GW_EIO)
+            die("commit", error.text);
+        failed = true;
+        mark(load, (struct load_mark){.kind = LOAD_FAULT,
+                                      .stream = rc == GW_EFULL ? LOAD_FAULT_FULL : LOAD_FAULT_EIO});
+        no_faults();
+        if (i > 2) /* a renewal of meta is tried once a second */
+            (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    die("commit", "it never works again");
+}
+
 /* One group commit; some batches in it repeat what is committed, or leap. */
 static void commit(struct load *load)
 {
@@ -106,10 +216,8 @@ static void commit(struct load *load)
             pending[index] = batches[i].write.lanes[0].last_seq;
         writes[i] = &batches[i].write;
     }
-    uint64_t offset = gw_journal_end(load->journal);
-    struct gw_error error = {0};
-    if (gw_journal_commit(load->journal, writes, count, &error) != 0)
-        die("commit", error.text);
+    uint64_t offset = 0;
+    store(load, writes, count, &offset);
     for (unsigned i = 0; i < count; i++) {
         if (writes[i]->status != 0)
             continue;
@@ -123,15 +231,19 @@ static void commit(struct load *load)
     }
 }
 
-static void move_sink(struct load *load)
+/* meta_fails: the sync of the cursors does, so that meta has to be renewed. */
+static void move_sink(struct load *load, bool meta_fails)
 {
     static const char *const sinks[] = {"stream"};
     uint64_t begin = gw_journal_begin(load->journal), end = gw_journal_end(load->journal);
     uint64_t offset = begin + below(load, end - begin + 1);
     mark(load, (struct load_mark){.kind = LOAD_PASSED, .offset = offset});
+    maybe_fail(load);
+    if (meta_fails)
+        sync_fault = (struct disk_fault){EIO, 0};
     if (gw_journal_cursor_set(load->journal, "stream", offset) != 0 ||
         gw_journal_reclaim(load->journal, sinks, 1) != 0)
-        die("reclaim", "failed");
+        mark(load, (struct load_mark){.kind = LOAD_FAULT, .stream = LOAD_FAULT_EIO});
 }
 
 int main(int argc, char **argv)
@@ -139,7 +251,7 @@ int main(int argc, char **argv)
     if (argc != 6)
         die("usage", "FOLDER MARKS POSITION SEED COMMITS");
     static struct load load;
-    gw_log_set_level(GW_LOG_ERROR);
+    gw_log_set_level((enum gw_log_level)(GW_LOG_ERROR + 1)); /* disks that fail are what this is about */
     load.config = (struct gw_journal_config){.folder = argv[1], .segment_bytes = 1 << 20};
     load.marks = fopen(argv[2], "ab");
     int fd = open(argv[3], O_RDONLY);
@@ -152,9 +264,12 @@ int main(int argc, char **argv)
     open_it(&load);
     for (long i = 0; i < commits; i++) {
         commit(&load);
-        if (below(&load, 40) == 0)
-            move_sink(&load);
+        if (i == commits / 3)
+            allocate_fault = (struct disk_fault){ENOSPC, 0};
+        if (i == commits / 2 || below(&load, 40) == 0)
+            move_sink(&load, i == commits / 2);
         if (below(&load, 150) == 0) {
+            no_faults();
             gw_journal_close(load.journal);
             open_it(&load);
         }

@@ -13,7 +13,14 @@ struct load_entry {
 };
 
 /* A line of the obligations file: what was promised, or what a sink said, and the trace's position at that time. */
-enum load_kind { LOAD_OPENED = 1, LOAD_ACKED = 2, LOAD_PASSED = 3 };
+enum load_kind {
+    LOAD_OPENED = 1,
+    LOAD_ACKED = 2,
+    LOAD_PASSED = 3,
+    LOAD_FAULT = 4,  /* a call met what `stream` says (enum load_fault) … */
+    LOAD_MENDED = 5, /* … and from here on all is well again */
+};
+enum load_fault { LOAD_FAULT_FULL = 1, LOAD_FAULT_EIO = 2 };
 
 struct load_mark {
     uint64_t kind, position;
