@@ -34,9 +34,11 @@ int gw_journal_begin_segment(struct gw_journal *journal, struct gw_error *error)
                            .bytes = journal->segment_bytes,
                            .state = GW_SEGMENT_ACTIVE};
     struct gw_path folder = gw_part_folder(journal, &like);
-    int e = 0;
-    int rc = gw_segment_create(journal->segments_folder.text, like.first, journal->segment_bytes,
-                               &like.segment, &e);
+    /* Of a beginning that failed after it had got its name: nothing was ever committed to it. */
+    int e = gw_folder_remove(folder.text);
+    int rc = e != 0 ? gw_error_of_errno(e)
+                    : gw_segment_create(journal->segments_folder.text, like.first, journal->segment_bytes,
+                                        &like.segment, &e);
     if (rc != 0)
         return gw_error_set(
             error, rc, e,

@@ -174,6 +174,7 @@ static void maybe_fail(struct load *load)
 static void store(struct load *load, struct gw_journal_write **writes, unsigned count, uint64_t *out_offset)
 {
     bool failed = false;
+    struct gw_error last = {0};
     maybe_fail(load);
     for (int i = 0; i < 500; i++) {
         struct gw_error error = {0};
@@ -186,13 +187,14 @@ static void store(struct load *load, struct gw_journal_write **writes, unsigned 
         if (rc != GW_EFULL && rc != GW_EIO)
             die("commit", error.text);
         failed = true;
+        last = error;
         mark(load, (struct load_mark){.kind = LOAD_FAULT,
                                       .stream = rc == GW_EFULL ? LOAD_FAULT_FULL : LOAD_FAULT_EIO});
         no_faults();
         if (i > 2) /* a renewal of meta is tried once a second */
             (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
-    die("commit", "it never works again");
+    die("commit", last.text);
 }
 
 /* One group commit; some batches in it repeat what is committed, or leap. */
@@ -251,7 +253,9 @@ int main(int argc, char **argv)
     if (argc != 6)
         die("usage", "FOLDER MARKS POSITION SEED COMMITS");
     static struct load load;
-    gw_log_set_level((enum gw_log_level)(GW_LOG_ERROR + 1)); /* disks that fail are what this is about */
+    gw_log_set_level(getenv("LOAD_LOG") ? GW_LOG_DEBUG
+                                        : (enum gw_log_level)(
+                                              GW_LOG_ERROR + 1)); /* disks that fail are what this is about */
     load.config = (struct gw_journal_config){.folder = argv[1], .segment_bytes = 1 << 20};
     load.marks = fopen(argv[2], "ab");
     int fd = open(argv[3], O_RDONLY);

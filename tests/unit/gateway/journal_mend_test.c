@@ -138,6 +138,47 @@ static void test_seal_goes_on_when_meta_does(void **state)
     assert_int_equal(stats.damaged_segments, 0);
 }
 
+/* A segment is sealed and another begun, with one call failing: the first, the second ... until it gets through. */
+static void rolls_wherever_it_fails(struct fixture *f, struct fault *fault, int error, unsigned least_places)
+{
+    open_journal(f);
+    uint64_t seq = 0;
+    bool fired = true;
+    unsigned places = 0;
+    for (; fired && places < 60; places++) {
+        static struct batch b;
+        commit_range(f, "tv-1", 1, seq + 1, seq + 2, 500);
+        seq += 2;
+        f->journal->active_full = true;
+        *fault = (struct fault){.error = error, .after = (int)places, .count = 1};
+        make_batch(&b, "tv-1", 1, seq, seq + 1, 500);
+        seq += commit_one(f, &b) == 0;
+        fired = fault->count == 0;
+        no_faults();
+        wait_is_over(f);
+        commit_range(f, "tv-1", 1, seq + 1, seq + 1, 500); /* the same process */
+        seq++;
+        assert_int_equal(read_all(f, 0).entries, seq);
+        if (places % 3 == 2) {
+            abandon_journal(f);
+            open_journal(f);
+        }
+        assert_int_equal(committed(f, "tv-1", 1), seq);
+    }
+    assert_true(!fired && places >= least_places);
+    assert_int_equal(read_all(f, 0).entries, seq);
+}
+
+static void test_segments_roll_wherever_a_sync_failed(void **state)
+{
+    rolls_wherever_it_fails(*state, &sync_fault, EIO, 8);
+}
+
+static void test_segments_roll_wherever_a_write_failed(void **state)
+{
+    rolls_wherever_it_fails(*state, &write_fault, ENOSPC, 8);
+}
+
 static void test_probe_finds_space_that_came_back(void **state)
 {
     struct fixture *f = *state;
@@ -308,6 +349,8 @@ int main(void)
         JOURNAL_TEST(test_meta_mends_wherever_a_write_fails),
         JOURNAL_TEST(test_meta_mends_when_a_write_finds_no_space),
         JOURNAL_TEST(test_seal_goes_on_when_meta_does),
+        JOURNAL_TEST(test_segments_roll_wherever_a_sync_failed),
+        JOURNAL_TEST(test_segments_roll_wherever_a_write_failed),
         JOURNAL_TEST(test_probe_finds_space_that_came_back),
         JOURNAL_TEST(test_ballast_lets_meta_grow_on_a_full_disk),
         JOURNAL_TEST(test_fault_under_a_sealed_segment_sets_it_aside),
