@@ -50,6 +50,8 @@ def test_a_full_lane_keeps_the_last_operation_on_each_item(make_gateway, client_
     gateway.settings["listen"]["port"] = gateway.port
     gateway.start()
     assert client.flush(20)
+    committed = gateway.metric("tributary_events_committed_total")
+    until(lambda: len(gateway.stream_events()) >= committed)  # acked is in the journal; the stream follows
     stored = [event for event in gateway.stream_events() if event["device"] == "toggler"]
     operations = [event for event in stored if event["type"].startswith("favourite.")]
     left = {event["item"]: event["type"] == "favourite.add" for event in operations}
