@@ -134,25 +134,28 @@ static void show_version(struct gw_registry_call *call)
         gw_registry_answer(call, cJSON_CreateArray());
 }
 
+static bool is_version_path(const struct gw_registry_call *call)
+{
+    return call->count == 4 || (call->count == 5 && (strcmp(call->parts[4], "schema") == 0 ||
+                                                     strcmp(call->parts[4], "referencedby") == 0));
+}
+
 bool gw_registry_subjects(struct gw_registry_call *call)
 {
     const bool get = gw_registry_is(call, GW_HTTP_GET), post = gw_registry_is(call, GW_HTTP_POST);
+    const bool versions = call->count >= 3 && strcmp(call->parts[2], "versions") == 0;
+    void (*answer)(struct gw_registry_call *) = NULL;
     if (call->count == 1 && get)
-        list_subjects(call);
+        answer = list_subjects;
     else if (call->count == 2 && post)
-        look_up(call);
-    else if (call->count < 3 || strcmp(call->parts[2], "versions") != 0)
-        return false;
-    else if (call->count == 3 && get)
-        list_versions(call);
-    else if (call->count == 3 && post)
-        register_version(call);
-    else if (get && (call->count == 4 || (call->count == 5 && (strcmp(call->parts[4], "schema") == 0 ||
-                                                               strcmp(call->parts[4], "referencedby") == 0))))
-        show_version(call);
-    else
-        return false;
-    return true;
+        answer = look_up;
+    else if (versions && call->count == 3 && (get || post))
+        answer = get ? list_versions : register_version;
+    else if (versions && get && is_version_path(call))
+        answer = show_version;
+    if (answer)
+        answer(call);
+    return answer != NULL;
 }
 
 /* --- compatibility/subjects/S/versions[/V] --- */

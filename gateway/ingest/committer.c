@@ -157,7 +157,7 @@ int gw_committer_write(struct gw_committer *committer, struct gw_journal_write *
     struct job job = {.writes = writes, .count = count, .error = error};
     pthread_mutex_lock(&committer->lock);
     job.next = committer->jobs;
-    committer->jobs = &job;
+    committer->jobs = &job; /* it is taken out of the list before this returns */
     pthread_cond_signal(&committer->work);
     while (!job.done)
         pthread_cond_wait(&committer->jobs_done, &committer->lock);
