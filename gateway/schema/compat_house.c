@@ -26,7 +26,7 @@ static int spread(struct gw_compat *c, struct gw_compat_tree *tree, struct gw_do
 static int gather(struct gw_compat *c, struct gw_compat_tree *tree, const struct gw_compat_list *from,
                   const struct gw_doc_node *name, struct gw_compat_list *out, unsigned *kinds)
 {
-    int rc = gw_compat_pay(c, (uint32_t)from->count);
+    int rc = gw_compat_pay(c, (uint32_t)from->count * 8);
     for (size_t i = 0; i < from->count && rc == 0; i++) {
         struct gw_doc_node *kw[GW_KW_COUNT];
         if (from->nodes[i]->kind != GW_KIND_OBJECT)

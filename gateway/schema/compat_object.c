@@ -47,7 +47,7 @@ static int widen(struct gw_prover *p, const struct gw_premise *premise, struct g
     for (size_t i = 0; i < premise->list.count && rc == 0; i++)
         rc = gw_compat_in_place(p->writer, premise->list.nodes[i], false, out);
     if (rc == 0)
-        rc = gw_compat_pay(p->c, (uint32_t)out->count * 4);
+        rc = gw_compat_pay(p->c, (uint32_t)(out->count * 12 + out->count * out->count / 16));
     return rc == 0 ? 0 : gw_compat_break(p->c, rc);
 }
 
@@ -131,7 +131,7 @@ int gw_premise_member(struct gw_prover *p, const struct gw_premise *premise, con
     struct gw_compat_list wide = {.nodes = NULL};
     struct gw_doc_node *kw[GW_KW_COUNT];
     *out = (struct gw_premise){.kinds = GW_COMPAT_KINDS};
-    int rc = 0;
+    int rc = gw_compat_pay(p->c, (uint32_t)premise->list.count * 6);
     for (size_t i = 0; i < premise->list.count && rc == 0; i++)
         if (keywords(p->writer, premise->list.nodes[i], kw))
             rc = add_member(p, kw, name, len, out);
@@ -279,8 +279,8 @@ static int each_name(struct gw_prover *p, const struct gw_premise *premise, cons
 {
     struct gw_doc_node *kw[GW_KW_COUNT];
     int rc = 0;
-    for (size_t i = 0; i < shape->wide.count; i++) {
-        if (!keywords(p->writer, shape->wide.nodes[i], kw))
+    for (size_t i = 0; i < shape->wide.count && p->c->broken == 0; i++) {
+        if (!keywords(p->writer, shape->wide.nodes[i], kw) || gw_compat_pay(p->c, 6 + (uint32_t)i * 6) != 0)
             continue;
         for (const struct gw_doc_node *each = kw[GW_KW_PROPERTIES] ? kw[GW_KW_PROPERTIES]->first : NULL; each;
              each = each->next)

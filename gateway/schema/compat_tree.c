@@ -206,8 +206,9 @@ int gw_compat_in_place(struct gw_compat_tree *tree, struct gw_doc_node *schema, 
                        struct gw_compat_list *out)
 {
     struct gw_doc_node *kw[GW_KW_COUNT];
+    const size_t from = out->count; /* what was there is spread already */
     int rc = add_once(out, schema);
-    for (size_t i = 0; i < out->count && rc == 0; i++) {
+    for (size_t i = from; i < out->count && rc == 0; i++) {
         if (out->nodes[i]->kind != GW_KIND_OBJECT)
             continue;
         gw_resolver_keywords(&tree->resolver, out->nodes[i], kw);

@@ -23,7 +23,7 @@ struct gw_compat {
     int broken; /* GW_ELIMIT, GW_ENOMEM ...: no verdict */
 };
 
-#define GW_COMPAT_FUEL 4000000
+#define GW_COMPAT_FUEL 20000000 /* steps, about 20 ns each */
 #define GW_COMPAT_DEPTH 96
 
 /* Counts a fault, and tells of it; GW_ECONFLICT always. where: in the schema that reads, or that has lost something. */
@@ -61,7 +61,7 @@ GW_MUST_CHECK int gw_compat_list_add(struct gw_compat_list *list, struct gw_doc_
 
 /*
  * The schemas that may speak of the same value as this one: itself, and through $ref, allOf, anyOf, oneOf, if, then, else and
- * dependentSchemas. certain: only those that must hold ($ref, allOf). Each once.
+ * dependentSchemas. certain: only those that must hold ($ref, allOf). Each once; a list is only ever added to in one of the two ways.
  */
 GW_MUST_CHECK int gw_compat_in_place(struct gw_compat_tree *tree, struct gw_doc_node *schema, bool certain,
                                      struct gw_compat_list *out);

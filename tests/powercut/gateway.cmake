@@ -24,6 +24,17 @@ if(TARGET tributary_gateway)
   journal_cut_test(nosync tributary_gateway_nosync --cuts 100 --mutant)
   journal_cut_test(no_contiguity tributary_gateway_no_contiguity --cuts 20 --mutant)
 
+  function(schema_cut_test name library)
+    add_executable(gateway-schema-cut-${name} gateway_schema_cut_test.c)
+    target_link_libraries(gateway-schema-cut-${name} PRIVATE ${library} powercut_rebuild)
+    add_test(NAME powercut.gateway_schema_${name} COMMAND gateway-schema-cut-sound $<TARGET_FILE:powercut>
+                                                          $<TARGET_FILE:gateway-schema-cut-${name}> ${ARGN})
+    set_tests_properties(powercut.gateway_schema_${name} PROPERTIES TIMEOUT 300 LABELS quick)
+  endfunction()
+
+  schema_cut_test(sound tributary_gateway)
+  schema_cut_test(nosync tributary_gateway_nosync --mutant)
+
   # The real gateway over TLS, with the shim under it.
   add_executable(gateway-cut-check gateway_cut_check.c gateway_cut_finish.c)
   target_link_libraries(gateway-cut-check PRIVATE tributary_gateway powercut_rebuild)

@@ -1,11 +1,16 @@
 /*
  * Any bytes as a schema and an instance, JSON or CBOR: compiling and judging end, and no way of judging contradicts another.
  * The input is the schema, a NUL byte, then the instance; without a NUL the instance is judged by schemas of our own.
+ * With bit 8 of the first byte: two schemas, and perhaps a NUL and an instance. If the first is called compatible with the second,
+ * no instance may be valid by the first and not by the second.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/attributes.h"
+#include "schema/canonical.h"
+#include "schema/compat.h"
 #include "schema/schema.h"
 #include "wire/cbor.h"
 
@@ -84,6 +89,99 @@ static void judge(const struct gw_schema *schema, const struct gw_cursor *cursor
         abort();
 }
 
+/* --- two schemas --- */
+
+static const char *const instances[] = {
+    "null",
+    "true",
+    "false",
+    "0",
+    "1",
+    "-1",
+    "2.5",
+    "9007199254740993",
+    "1e300",
+    "\"\"",
+    "\"a\"",
+    "\"abc\"",
+    "\"2026-11-21\"",
+    "[]",
+    "[1]",
+    "[1,1]",
+    "[null,\"a\"]",
+    "[[],{}]",
+    "{}",
+    "{\"a\":1}",
+    "{\"a\":\"a\"}",
+    "{\"a\":1,\"b\":2}",
+    "{\"b\":null}",
+    "{\"a\":{\"a\":1}}",
+    "{\"a\":{\"a\":{\"b\":[1]}}}",
+    "{\"x\":1,\"y\":[]}",
+};
+#define INSTANCE_COUNT (sizeof instances / sizeof *instances)
+
+static int judge_text(const struct gw_schema *schema, const char *text, size_t len)
+{
+    const struct gw_cursor cursor = {.data = (const uint8_t *)text, .len = (uint32_t)len};
+    return gw_schema_validate(schema, &scratch, &cursor, NULL);
+}
+
+static void refute(const struct gw_schema *from, const struct gw_schema *to, const char *text, size_t len)
+{
+    if (judge_text(from, text, len) == GW_SCHEMA_VALID && judge_text(to, text, len) == GW_SCHEMA_INVALID)
+        abort();
+}
+
+/* What makes a schema the same does not depend on how it is written; what it declares can be read, or is refused. */
+static void rewrite(const char *text, size_t len, const struct gw_schema_options *options)
+{
+    struct gw_attributes *attributes = NULL;
+    struct gw_schema_hash one, two;
+    char *pretty = NULL, *canonical = NULL;
+    size_t pretty_len = 0, canonical_len = 0;
+    if (gw_attributes_read(text, len, options, &attributes, NULL) == 0)
+        gw_attributes_free(attributes);
+    if (gw_schema_hash(text, len, &one) != 0)
+        return;
+    if (gw_schema_rewrite(text, len, GW_JSON_PRETTY, &pretty, &pretty_len) != 0 ||
+        gw_schema_rewrite(pretty, pretty_len, GW_JSON_CANONICAL, &canonical, &canonical_len) != 0 ||
+        gw_schema_hash(canonical, canonical_len, &two) != 0 || memcmp(&one, &two, sizeof one) != 0)
+        abort();
+    free(pretty);
+    free(canonical);
+}
+
+static void compare(const char *old, size_t old_len, const char *rest, size_t rest_len,
+                    const struct gw_schema_options *options)
+{
+    const char *nul = memchr(rest, 0, rest_len);
+    const struct gw_compat_side from = {old, old_len}, to = {rest, nul ? (size_t)(nul - rest) : rest_len};
+    struct gw_compat_report report = {.count = 0};
+    struct gw_schema *before = NULL, *after = NULL;
+    struct gw_schema_options asserted = *options;
+    struct gw_error error;
+    asserted.assert_formats = true;
+    rewrite(to.text, to.len, options);
+    int rc = gw_schema_compile(from.text, from.len, &asserted, &before, &error);
+    if (rc == 0)
+        rc = gw_schema_compile(to.text, to.len, &asserted, &after, &error);
+    if (rc == 0)
+        rc = gw_compat_check(&from, &to, 7, options, 1, &report, &error);
+    if (rc == GW_ECONFLICT && report.count == 0)
+        abort();
+    report = (struct gw_compat_report){.count = 0};
+    if (rc == 0 || rc == GW_ECONFLICT)
+        rc = gw_compat_check(&from, &to, GW_COMPAT_ASK_BACKWARD | GW_COMPAT_UNDECLARED_KEPT, options, 1,
+                             &report, &error);
+    for (size_t i = 0; i < INSTANCE_COUNT && rc == 0; i++)
+        refute(before, after, instances[i], strlen(instances[i]));
+    if (nul && rc == 0)
+        refute(before, after, nul + 1, rest_len - to.len - 1);
+    gw_schema_free(before);
+    gw_schema_free(after);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     prepare();
@@ -106,7 +204,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct gw_cursor cursor = {.data = instance, .len = (uint32_t)(size - start), .encoding = encoding};
     struct gw_schema *schema = NULL;
     struct gw_error error;
-    if (nul && gw_schema_compile(text, schema_len, &options, &schema, &error) == 0)
+    if (nul && *(data - 1) & 8)
+        compare(text, schema_len, (const char *)instance, size - start, &options);
+    else if (nul && gw_schema_compile(text, schema_len, &options, &schema, &error) == 0)
         judge(schema, &cursor);
     for (size_t i = 0; i < OWN_COUNT && !nul; i++)
         judge(own_schemas[i], &cursor);

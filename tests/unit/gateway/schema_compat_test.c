@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -272,6 +273,28 @@ static void test_a_pair_made_to_take_long_ends_in_a_limit(void **state)
     free(text);
 }
 
+/* Each part is compared with each, for each member. */
+static void test_many_parts_end_soon(void **state)
+{
+    (void)state;
+    char *old = malloc(1 << 18), *new = malloc(1 << 18);
+    struct gw_compat_report report;
+    size_t old_len = (size_t)sprintf(old, "{\"allOf\":["), new_len = (size_t)sprintf(new, "{\"allOf\":[");
+    for (int i = 0; i < 800; i++) {
+        static const char part[] = "%s{\"properties\":{\"a%d\":{\"type\":\"string\",\"maxLength\":%d}}}";
+        old_len += (size_t)sprintf(old + old_len, part, i ? "," : "", i, i);
+        new_len += (size_t)sprintf(new + new_len, part, i ? "," : "", i, i + 1);
+    }
+    (void)sprintf(old + old_len, "]}");
+    (void)sprintf(new + new_len, "]}");
+    const clock_t before = clock();
+    int rc = ask(old, new, 7, &report);
+    assert_true(rc == GW_ELIMIT || rc == GW_ECONFLICT);
+    assert_true((double)(clock() - before) / CLOCKS_PER_SEC < 5.0);
+    free(old);
+    free(new);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_every_schema_may_follow_itself),
         cmocka_unit_test(test_what_is_called_compatible_never_refuses_an_event),
         cmocka_unit_test(test_a_pair_made_to_take_long_ends_in_a_limit),
+        cmocka_unit_test(test_many_parts_end_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
