@@ -40,6 +40,13 @@ static enum gw_undeclared undeclared_rule(const struct gw_config *config)
     return strcmp(config->schemas.undeclared, "reject") == 0 ? GW_UNDECLARED_REJECT : GW_UNDECLARED_DROP;
 }
 
+static void schemas_in_trouble(const char *text)
+{
+    gw_log(GW_LOG_WARNING, "schemas.files",
+           "registered schemas are safe, but cannot be written to their folder for people",
+           GW_TEXT("error", text));
+}
+
 /* Behind the journal, whose lock says that nobody else has the data folder. */
 static int open_schemas(struct gw_gateway *gateway, struct gw_error *error)
 {
@@ -48,7 +55,7 @@ static int open_schemas(struct gw_gateway *gateway, struct gw_error *error)
                                                .memory_max = config->schemas.memory_bytes,
                                                .undeclared_kept =
                                                    undeclared_rule(config) == GW_UNDECLARED_KEEP};
-    char store[PATH_MAX_BYTES], files[PATH_MAX_BYTES], trouble[256];
+    char store[PATH_MAX_BYTES], files[PATH_MAX_BYTES];
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     snprintf(store, sizeof store, "%s/" GW_LAYOUT_REGISTRY, config->data.folder);
@@ -61,12 +68,9 @@ static int open_schemas(struct gw_gateway *gateway, struct gw_error *error)
     const struct gw_schema_disk_options disk = {.store = store,
                                                 .files = files,
                                                 .read_files_only = !config->schemas.write,
+                                                .on_trouble = schemas_in_trouble,
                                                 .now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000};
-    int result = gw_schema_disk_open(&disk, gateway->schemas, NULL, &gateway->schema_disk, error);
-    if (result == GW_OK && *gw_schema_disk_trouble(gateway->schema_disk, trouble))
-        gw_log(GW_LOG_WARNING, "schemas.files", "registered schemas could not be written to their folder",
-               GW_TEXT("error", trouble));
-    return result;
+    return gw_schema_disk_open(&disk, gateway->schemas, NULL, &gateway->schema_disk, error);
 }
 
 static int make_run_folder(const struct gw_gateway *gateway, struct gw_error *error)

@@ -17,6 +17,7 @@ struct gw_schema_disk {
     char *store, *files; /* NULL: none */
     bool read_files_only;
     unsigned next; /* number of the next change */
+    void (*on_trouble)(const char *text);
     pthread_mutex_t lock;
     char trouble[256]; /* under lock */
 };
@@ -24,8 +25,11 @@ struct gw_schema_disk {
 static void set_trouble(struct gw_schema_disk *disk, const char *text)
 {
     (void)pthread_mutex_lock(&disk->lock);
+    const bool begins = *text && !*disk->trouble;
     (void)snprintf(disk->trouble, sizeof disk->trouble, "%.255s", text);
     (void)pthread_mutex_unlock(&disk->lock);
+    if (begins && disk->on_trouble)
+        disk->on_trouble(text);
 }
 
 const char *gw_schema_disk_trouble(struct gw_schema_disk *disk, char out[256])
@@ -160,6 +164,7 @@ static struct gw_schema_disk *make(const struct gw_schema_disk_options *options,
     disk->schemas = schemas;
     disk->next = 1;
     disk->read_files_only = options->read_files_only;
+    disk->on_trouble = options->on_trouble;
     disk->store = options->store ? strdup(options->store) : NULL;
     disk->files = options->files ? strdup(options->files) : NULL;
     if ((options->store && !disk->store) || (options->files && !disk->files)) {

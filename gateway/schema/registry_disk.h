@@ -19,7 +19,9 @@ struct gw_schema_disk_options {
         store; /* folder of the changes; made if it is not there. Its parent is there. NULL: nothing is stored */
     const char *files;    /* folder of SUBJECT/VERSION.json; made if it is not there. NULL: none */
     bool read_files_only; /* files are never written: a checkout */
-    int64_t now_ms;       /* for what is registered from files */
+    void (*on_trouble)(
+        const char *text); /* files could not be written, when that begins; NULL: nobody is told */
+    int64_t now_ms;        /* for what is registered from files */
 };
 
 /*

@@ -24,16 +24,15 @@ if(TARGET tributary_gateway)
   journal_cut_test(nosync tributary_gateway_nosync --cuts 100 --mutant)
   journal_cut_test(no_contiguity tributary_gateway_no_contiguity --cuts 20 --mutant)
 
-  function(schema_cut_test name library)
+  foreach(name sound nosync)
     add_executable(gateway-schema-cut-${name} gateway_schema_cut_test.c)
-    target_link_libraries(gateway-schema-cut-${name} PRIVATE ${library} powercut_rebuild)
-    add_test(NAME powercut.gateway_schema_${name} COMMAND gateway-schema-cut-sound $<TARGET_FILE:powercut>
-                                                          $<TARGET_FILE:gateway-schema-cut-${name}> ${ARGN})
-    set_tests_properties(powercut.gateway_schema_${name} PROPERTIES TIMEOUT 300 LABELS quick)
-  endfunction()
-
-  schema_cut_test(sound tributary_gateway)
-  schema_cut_test(nosync tributary_gateway_nosync --mutant)
+  endforeach()
+  target_link_libraries(gateway-schema-cut-sound PRIVATE tributary_gateway powercut_rebuild)
+  target_link_libraries(gateway-schema-cut-nosync PRIVATE tributary_gateway_nosync powercut_rebuild)
+  set(schema_cut gateway-schema-cut-sound $<TARGET_FILE:powercut>)
+  add_test(NAME powercut.gateway_schema_sound COMMAND ${schema_cut} $<TARGET_FILE:gateway-schema-cut-sound>)
+  add_test(NAME powercut.gateway_schema_nosync COMMAND ${schema_cut} $<TARGET_FILE:gateway-schema-cut-nosync> --mutant)
+  set_tests_properties(powercut.gateway_schema_sound powercut.gateway_schema_nosync PROPERTIES TIMEOUT 300 LABELS quick)
 
   # The real gateway over TLS, with the shim under it.
   add_executable(gateway-cut-check gateway_cut_check.c gateway_cut_finish.c)
