@@ -87,7 +87,7 @@ static int by_name(const void *a, const void *b)
 /* Children in the order they are written in; NULL: out of memory. */
 static struct gw_doc_node **ordered(const struct gw_doc_node *node, enum gw_json_style style)
 {
-    struct gw_doc_node **list = malloc((node->count + 1) * sizeof(struct gw_doc_node *));
+    struct gw_doc_node **list = calloc((size_t)node->count + 1, sizeof(struct gw_doc_node *));
     size_t count = 0;
     for (struct gw_doc_node *child = node->first; list && child; child = child->next)
         list[count++] = child;
@@ -137,7 +137,7 @@ static void put_node(struct output *o, const struct gw_doc_node *node, enum gw_j
         return;
     }
     put_text(o, object ? "{" : "[");
-    for (uint32_t i = 0; i < node->count; i++) {
+    for (uint32_t i = 0; i < node->count && list[i]; i++) {
         if (i > 0)
             put_text(o, pretty && !broken ? ", " : ",");
         if (broken)
@@ -158,11 +158,11 @@ int gw_schema_rewrite(const char *text, size_t len, enum gw_json_style style, ch
 {
     struct gw_arena arena;
     struct gw_map members = {.entries = NULL};
-    struct gw_doc_node *root;
+    struct gw_doc_node *root = NULL;
     struct output o = {.text = NULL};
     gw_arena_init(&arena, 16384, 65536 + len * 96);
     int rc = gw_document_parse(text, len, &arena, &members, &root);
-    if (rc == 0) {
+    if (rc == 0 && root) {
         put_node(&o, root, style, 0);
         if (style == GW_JSON_PRETTY)
             put_text(&o, "\n");

@@ -26,7 +26,7 @@ static struct gw_doc_node *item(const struct array *array, uint32_t index)
     if (index >= prefix_count(array))
         return array->rest;
     struct gw_doc_node *each = array->prefix->first;
-    while (index-- > 0)
+    while (each && index-- > 0)
         each = each->next;
     return each;
 }

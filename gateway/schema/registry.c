@@ -198,12 +198,12 @@ static int refuse_readonly(const struct gw_schemas *schemas, const struct gw_sch
 
 /* Tables first, so that nothing can fail once the store has it. */
 static int publish(struct gw_schemas *schemas, struct gw_schema_subject *subject,
-                   const struct gw_schema_entry *entry, bool is_new, const struct gw_schemas_record *record,
-                   bool store, struct gw_error *error)
+                   const struct gw_schema_entry *entry, struct gw_schema_entry *made,
+                   const struct gw_schemas_record *record, bool store, struct gw_error *error)
 {
     struct gw_schema_version *version = malloc(sizeof *version);
     int rc = version ? gw_subject_reserve(subject) : GW_ENOMEM;
-    if (rc == 0 && is_new)
+    if (rc == 0 && made)
         rc = gw_entries_reserve(schemas);
     if (rc != 0)
         (void)gw_error_set(error, rc, 0, "schema for %s: too many versions or schemas, or out of memory",
@@ -218,8 +218,8 @@ static int publish(struct gw_schemas *schemas, struct gw_schema_subject *subject
                                           .version = record->version,
                                           .schema = entry,
                                           .registered_ms = record->registered_ms};
-    if (is_new)
-        gw_entries_append(schemas, entry);
+    if (made)
+        gw_entries_append(schemas, made);
     gw_subject_append(subject, version);
     gw_subject_publish(schemas, subject);
     if (store && schemas->store.published)
@@ -281,7 +281,7 @@ static int register_locked(struct gw_schemas *schemas, const struct gw_schema_te
                                                  .hash = *hash,
                                                  .text = candidate->text,
                                                  .text_len = candidate->len};
-        rc = publish(schemas, subject, entry, made != NULL, &record, true, error);
+        rc = publish(schemas, subject, entry, made, &record, true, error);
     }
     if (rc != 0) {
         gw_subject_drop(schemas, subject);
@@ -447,7 +447,7 @@ static int replay_schema(struct gw_schemas *schemas, const struct gw_schemas_rec
     else if (entry->id != record->id || gw_schema_subject_versions(subject) + 1 != record->version)
         rc = damaged(record, "its id or version does not follow the one before", error);
     if (rc == 0)
-        rc = publish(schemas, subject, entry, made != NULL, record, false, error);
+        rc = publish(schemas, subject, entry, made, record, false, error);
     if (rc != 0) {
         gw_subject_drop(schemas, subject);
         give_back(schemas, made);
@@ -463,10 +463,9 @@ int gw_schemas_replay(struct gw_schemas *schemas, const struct gw_schemas_record
     (void)pthread_mutex_lock(&schemas->writer);
     if (record->event == GW_SCHEMAS_REGISTERED)
         rc = replay_schema(schemas, record, error);
-    else if (level &&
-             (record->value == GW_COMPAT_UNSET || gw_compat_level_name((enum gw_compat_level)record->value)))
-        rc = set_locked(schemas, record, false, error);
-    else if (mode && record->value <= GW_SCHEMAS_READONLY)
+    else if ((level && (record->value == GW_COMPAT_UNSET ||
+                        gw_compat_level_name((enum gw_compat_level)record->value))) ||
+             (mode && record->value <= GW_SCHEMAS_READONLY))
         rc = set_locked(schemas, record, false, error);
     else
         (void)damaged(record, "a change that this version does not know", error);

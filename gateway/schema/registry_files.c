@@ -107,13 +107,12 @@ int gw_files_read(const char *path, size_t most, char **out_text, size_t *out_le
     size_t len = text ? fread(text, 1, most + 1, file) : 0;
     int rc = !text ? GW_ENOMEM : ferror(file) ? GW_EIO : len > most ? GW_ELIMIT : 0;
     (void)fclose(file);
-    char *fitting = rc == 0 ? realloc(text, len + 1) : NULL;
-    if (!fitting) {
+    if (rc != 0) {
         free(text);
-        return rc == 0 ? GW_ENOMEM : rc;
+        return rc;
     }
-    fitting[len] = '\0';
-    *out_text = fitting;
+    text[len] = '\0';
+    *out_text = text;
     *out_len = len;
     return 0;
 }

@@ -206,7 +206,7 @@ int gw_schema_files_load(const char *folder, struct gw_schemas *schemas, int64_t
     free(entries);
     if (rc == 0)
         rc = take_all(&l);
-    for (size_t i = 0; i < l.count; i++) {
+    for (size_t i = 0; l.list && i < l.count; i++) {
         free(l.list[i].subject);
         free(l.list[i].text);
     }

@@ -196,14 +196,14 @@ int gw_entries_reserve(struct gw_schemas *schemas)
 }
 
 /* The count is stored last: who sees it sees what it counts. */
-void gw_subject_append(struct gw_schema_subject *subject, const struct gw_schema_version *version)
+void gw_subject_append(struct gw_schema_subject *subject, struct gw_schema_version *version)
 {
     const uint32_t count = atomic_load(&subject->count);
     atomic_load(&subject->chunks[count / GW_VERSION_CHUNK])[count % GW_VERSION_CHUNK] = version;
     atomic_store_explicit(&subject->count, count + 1, memory_order_release);
 }
 
-void gw_entries_append(struct gw_schemas *schemas, const struct gw_schema_entry *entry)
+void gw_entries_append(struct gw_schemas *schemas, struct gw_schema_entry *entry)
 {
     const uint32_t count = atomic_load(&schemas->entry_count);
     atomic_load(&schemas->entries[count / GW_ENTRY_CHUNK])[count % GW_ENTRY_CHUNK] = entry;
@@ -215,20 +215,20 @@ const struct gw_schema_entry *gw_entries_by_hash(const struct gw_schemas *schema
 {
     for (uint32_t id = 1; id <= gw_schemas_count(schemas); id++) {
         const struct gw_schema_entry *entry = gw_schemas_by_id(schemas, id);
-        if (memcmp(entry->hash.bytes, hash->bytes, sizeof hash->bytes) == 0)
+        if (entry && memcmp(entry->hash.bytes, hash->bytes, sizeof hash->bytes) == 0)
             return entry;
     }
     return NULL;
 }
 
-void gw_entry_free(const struct gw_schema_entry *entry)
+void gw_entry_free(struct gw_schema_entry *entry)
 {
     if (!entry)
         return;
     gw_schema_free((struct gw_schema *)(uintptr_t)entry->program);
     gw_attributes_free((struct gw_attributes *)(uintptr_t)entry->attributes);
     free((void *)(uintptr_t)entry->text);
-    free((void *)(uintptr_t)entry);
+    free(entry);
 }
 
 void gw_tables_free(struct gw_schemas *schemas)
@@ -240,7 +240,7 @@ void gw_tables_free(struct gw_schemas *schemas)
         subject = next;
     }
     for (uint32_t id = 1; id <= gw_schemas_count(schemas); id++)
-        gw_entry_free(gw_schemas_by_id(schemas, id));
+        gw_entry_free((struct gw_schema_entry *)(uintptr_t)gw_schemas_by_id(schemas, id));
     for (size_t i = 0; i < GW_SCHEMA_IDS_MAX / GW_ENTRY_CHUNK; i++)
         free(atomic_load(&schemas->entries[i]));
 }

@@ -51,12 +51,13 @@ void gw_subject_drop(struct gw_schemas *schemas, struct gw_schema_subject *subje
 /* Room for one more version, entry. GW_ELIMIT, GW_ENOMEM. */
 GW_MUST_CHECK int gw_subject_reserve(struct gw_schema_subject *subject);
 GW_MUST_CHECK int gw_entries_reserve(struct gw_schemas *schemas);
-void gw_subject_append(struct gw_schema_subject *subject, const struct gw_schema_version *version);
-void gw_entries_append(struct gw_schemas *schemas, const struct gw_schema_entry *entry);
+/* Both take over. */
+void gw_subject_append(struct gw_schema_subject *subject, struct gw_schema_version *version);
+void gw_entries_append(struct gw_schemas *schemas, struct gw_schema_entry *entry);
 const struct gw_schema_entry *gw_entries_by_hash(const struct gw_schemas *schemas,
                                                  const struct gw_schema_hash *hash);
 /* NULL is allowed. */
-void gw_entry_free(const struct gw_schema_entry *entry);
+void gw_entry_free(struct gw_schema_entry *entry);
 void gw_tables_free(struct gw_schemas *schemas);
 
 #endif

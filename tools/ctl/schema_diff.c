@@ -58,7 +58,7 @@ static void print_attributes(const struct gw_attributes *old, const struct gw_at
         if (after)
             print_attribute("+", after);
     }
-    for (uint32_t i = 0; i < new->count; i++)
+    for (uint32_t i = 0; new->list &&i < new->count; i++)
         if (!gw_attribute_find(old, new->list[i].name, new->list[i].name_len))
             print_attribute("+", &new->list[i]);
 }
@@ -102,7 +102,7 @@ int ctl_schema_diff(const struct ctl *ctl, const struct ctl_schema_options *opti
     int rc = open_side(options, words[0], &old);
     if (rc == CTL_OK)
         rc = open_side(options, words[1], &new);
-    if (rc == CTL_OK) {
+    if (rc == CTL_OK && old.attributes && new.attributes) {
         if (!ctl->json)
             print_attributes(old.attributes, new.attributes);
         rc = print_verdicts(ctl, options, &old, &new);

@@ -190,7 +190,7 @@ static int is_example(const struct dirent *entry)
 
 static int judge_example(struct example_run *run, const char *path, bool expected)
 {
-    struct gw_schema_fault faults[4];
+    struct gw_schema_fault faults[4] = {{.instance = NULL}};
     char texts[2048], *text = NULL;
     size_t len = 0;
     struct gw_schema_report report = {
