@@ -60,7 +60,8 @@ struct reading {
 
 static int begin_reading(struct reading *r)
 {
-    MDB_stat root; /* read before there is a cursor: a fault on it would leave that nowhere to be closed from */
+    MDB_stat
+        root; /* read before there is a cursor: a fault on it would leave that nowhere to be closed from */
     int rc = mdb_txn_begin(r->env, NULL, MDB_RDONLY, &r->txn);
     if (rc == 0)
         rc = mdb_stat(r->txn, r->dbi, &root);
