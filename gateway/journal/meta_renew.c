@@ -174,7 +174,7 @@ int gw_meta_renew_locked(struct gw_meta *meta)
     meta->renew_at_ms = now_ms + RENEW_EVERY_MS;
     struct gw_path parent = parent_of(meta->folder), fresh = gw_path_join(parent.text, "meta.new");
     MDB_env *env = NULL;
-    MDB_dbi dbis[GW_META_DATABASES];
+    MDB_dbi dbis[GW_META_DATABASES] = {0};
     int rc = make_fresh(meta, parent.text, &env, dbis);
     if (rc == GW_EFULL && gw_meta_drop_ballast(meta))
         rc = make_fresh(meta, parent.text, &env, dbis);
