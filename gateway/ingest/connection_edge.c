@@ -6,6 +6,7 @@
 #include "ingest/connection_internal.h"
 
 #define SPARE_BYTES_MAX (8u << 20) /* of all threads */
+#define SCARCE_PART 16u            /* memory is scarce when less than this part of it is spare */
 
 static void edge_send(void *context, const uint8_t *message, size_t len)
 {
@@ -81,20 +82,12 @@ static bool edge_settled(void *context, const struct gw_registry_seat *seat)
     return gw_registry_settled(gw_connection_ingest(connection)->registry, seat);
 }
 
-/*
- * A part of what is left after every connection that may still come has its guaranteed window: the first ones get all
- * they want, late ones less, and none is sent away.
- */
-static uint64_t share_of(const struct gw_ingest *ingest, uint64_t left, uint32_t want)
+/* What is left when each connection that may still come has its first window. */
+static uint64_t spare_of(const struct gw_ingest *ingest, uint64_t left)
 {
     uint32_t limit = ingest->deps.config->limits.connections, open = atomic_load(&ingest->websockets);
     uint64_t others = open < limit ? (uint64_t)ingest->guaranteed_bytes * (limit - open) : 0;
-    uint64_t share = left > others ? (left - others) / 16 : 0;
-    if (share < ingest->guaranteed_bytes)
-        share = ingest->guaranteed_bytes;
-    if (share > want)
-        share = want;
-    return share < left ? share : left;
+    return left > others ? left - others : 0;
 }
 
 static uint32_t edge_reserve(void *context, uint32_t want, uint32_t least)
@@ -103,12 +96,46 @@ static uint32_t edge_reserve(void *context, uint32_t want, uint32_t least)
     struct gw_ingest *ingest = gw_connection_ingest(connection);
     uint64_t left = atomic_load(&ingest->budget_left_bytes), take;
     do {
-        take = share_of(ingest, left, want);
+        take = want < ingest->guaranteed_bytes ? want : ingest->guaranteed_bytes;
+        if (take > left)
+            take = left;
         if (take < least)
             return 0;
     } while (!atomic_compare_exchange_weak(&ingest->budget_left_bytes, &left, left - take));
     connection->reserved_bytes = take;
     return (uint32_t)take;
+}
+
+static bool is_scarce(const struct gw_ingest *ingest, uint64_t left)
+{
+    return spare_of(ingest, left) < ingest->deps.config->limits.memory_bytes / SCARCE_PART;
+}
+
+/* At most a part of what is spare, so that one leaves something for the next. */
+static uint32_t edge_widen(void *context, uint32_t want)
+{
+    struct gw_connection *connection = context;
+    struct gw_ingest *ingest = gw_connection_ingest(connection);
+    uint64_t left = atomic_load(&ingest->budget_left_bytes), take;
+    do {
+        if (is_scarce(ingest, left))
+            return 0;
+        take = spare_of(ingest, left) / SCARCE_PART;
+        take = take < want ? take : want;
+    } while (!atomic_compare_exchange_weak(&ingest->budget_left_bytes, &left, left - take));
+    connection->reserved_bytes += take;
+    return (uint32_t)take;
+}
+
+static bool edge_narrow(void *context, uint32_t bytes)
+{
+    struct gw_connection *connection = context;
+    struct gw_ingest *ingest = gw_connection_ingest(connection);
+    if (!is_scarce(ingest, atomic_load(&ingest->budget_left_bytes)))
+        return false;
+    connection->reserved_bytes -= bytes;
+    atomic_fetch_add(&ingest->budget_left_bytes, bytes);
+    return true;
 }
 
 static uint64_t edge_allow(void *context, uint64_t want)
@@ -184,6 +211,8 @@ const struct gw_session_edge gw_connection_edge = {
     .claim = edge_claim,
     .settled = edge_settled,
     .reserve = edge_reserve,
+    .widen = edge_widen,
+    .narrow = edge_narrow,
     .allow = edge_allow,
     .held = edge_held,
     .batch_take = edge_batch_take,

@@ -121,7 +121,7 @@ struct gw_ingest {
     struct gw_committer *committer;
     uint16_t port;
     _Atomic uint64_t budget_left_bytes;
-    uint32_t guaranteed_bytes; /* window that even the last connection gets */
+    uint32_t guaranteed_bytes; /* first window of each connection: a quarter of the budget is for them */
     _Atomic uint64_t unavailable_until_ms;
     atomic_bool held;           /* the journal is nearly full: no credit is given */
     _Atomic size_t drain_order; /* of those who were sent away: each has its own time to come back */

@@ -3,7 +3,8 @@
 
 #include "session/admit_internal.h"
 
-const struct gw_admit_user *gw_admit_pseudonym(struct gw_admission *a, struct trib_text user)
+/* The pseudonym of a text; NULL when it cannot be computed. Valid until GW_ADMIT_USERS_REMEMBERED others were asked for. */
+static const struct gw_admit_user *pseudonym_of(struct gw_admission *a, struct trib_text user)
 {
     for (unsigned i = 0; a->input->pseudonyms && i < a->user_count; i++) {
         const struct gw_admit_user *known = &a->users[i];
@@ -32,7 +33,7 @@ static enum gw_admit_verdict write_context(struct gw_admission *a, unsigned inde
         return GW_ADMIT_OK;
     struct trib_wire_context masked = a->contexts[index];
     if (masked.user.len != 0) {
-        const struct gw_admit_user *pseudonym = gw_admit_pseudonym(a, masked.user);
+        const struct gw_admit_user *pseudonym = pseudonym_of(a, masked.user);
         if (!pseudonym)
             return GW_ADMIT_CRYPTO;
         masked.user = (struct trib_text){pseudonym->text, pseudonym->text_len};
@@ -65,18 +66,23 @@ static size_t text_head_bytes(const uint8_t *at)
     return info < 24 ? 1 : 1 + ((size_t)1 << (info - 24));
 }
 
-static uint8_t *write_user(struct gw_admission *a, const uint8_t *fields, const struct gw_field_span *span,
-                           uint8_t *out)
+uint8_t *gw_admit_write_pseudonym(struct gw_admission *a, struct trib_text plain, uint8_t *out)
 {
-    size_t head = text_head_bytes(fields + span->value_at);
-    struct trib_text user = {(const char *)fields + span->value_at + head, span->end - span->value_at - head};
-    const struct gw_admit_user *pseudonym = gw_admit_pseudonym(a, user);
+    const struct gw_admit_user *pseudonym = pseudonym_of(a, plain);
     if (!pseudonym)
         return NULL;
     struct trib_cbor_writer w;
     trib_cbor_writer_init(&w, out, GW_ADMIT_ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX);
     trib_cbor_put_text(&w, pseudonym->text, pseudonym->text_len);
     return out + w.len;
+}
+
+static uint8_t *write_user(struct gw_admission *a, const uint8_t *fields, const struct gw_field_span *span,
+                           uint8_t *out)
+{
+    size_t head = text_head_bytes(fields + span->value_at);
+    struct trib_text user = {(const char *)fields + span->value_at + head, span->end - span->value_at - head};
+    return gw_admit_write_pseudonym(a, user, out);
 }
 
 static bool is_rewritten(unsigned id)

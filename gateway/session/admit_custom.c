@@ -61,13 +61,7 @@ static uint8_t *write_masked(struct gw_admission *a, const struct gw_custom_memb
     trib_cbor_reader_init(&r, value, plain.len);
     if (trib_cbor_peek(&r) == TRIB_CBOR_TEXT)
         plain.ptr = trib_cbor_get_text(&r, &plain.len);
-    const struct gw_admit_user *pseudonym = gw_admit_pseudonym(a, plain);
-    if (!pseudonym)
-        return NULL;
-    struct trib_cbor_writer w;
-    trib_cbor_writer_init(&w, out, GW_ADMIT_ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX);
-    trib_cbor_put_text(&w, pseudonym->text, pseudonym->text_len);
-    return out + w.len;
+    return gw_admit_write_pseudonym(a, plain, out);
 }
 
 uint8_t *gw_admit_attributes(struct gw_admission *a, uint8_t *out)

@@ -71,8 +71,9 @@ uint8_t *gw_admit_pinned(const struct gw_admission *a, uint8_t *out);
 uint8_t *gw_admit_attributes(struct gw_admission *a, uint8_t *out);
 
 /* --- admit_accept.c --- */
-/* The pseudonym of a text; NULL when it cannot be computed. Valid until GW_ADMIT_USERS_REMEMBERED others were asked for. */
-const struct gw_admit_user *gw_admit_pseudonym(struct gw_admission *a, struct trib_text user);
+/* Writes the pseudonym of a text as CBOR: at most GW_ADMIT_ITEM_OVERHEAD and GW_PSEUDONYM_TEXT_MAX bytes. Returns the end, or
+ * NULL: it cannot be computed. */
+uint8_t *gw_admit_write_pseudonym(struct gw_admission *a, struct trib_text plain, uint8_t *out);
 /* A context of the batch: kept until an event needs it. */
 void gw_admit_context(struct gw_admission *a, const struct trib_wire_batch_item *item);
 /* Writes a valid event to the entry, masked. */

@@ -184,7 +184,8 @@ static bool grant_window(struct gw_session *session)
     uint32_t least = rules->event_bytes + BATCH_OVERHEAD < rules->credit_bytes
                          ? rules->event_bytes + BATCH_OVERHEAD
                          : rules->credit_bytes;
-    session->reserved_bytes = session->edge->reserve(session->context, rules->credit_bytes, least);
+    session->first_bytes = session->edge->reserve(session->context, rules->credit_bytes, least);
+    session->reserved_bytes = session->first_bytes;
     if (session->reserved_bytes == 0)
         return false;
     session->owed =
@@ -255,6 +256,8 @@ static void welcome(struct gw_session *session)
         return;
     }
     message.credit = session->granted;
+    if (message.max_message_bytes > session->first_bytes) /* a larger one might wait for ever */
+        message.max_message_bytes = session->first_bytes;
     struct gw_session_time now;
     session->edge->get_time(session->context, &now);
     if (now.synchronised) {

@@ -73,9 +73,13 @@ struct gw_session_edge {
      * now. */
     int (*claim)(void *context, const char *device, struct gw_registry_seat *out_seat);
     bool (*settled)(void *context, const struct gw_registry_seat *seat);
-    /* Sets aside up to `want` bytes of the memory budget; 0 if not even `least` are free. Returned by the
-     * edge. */
+    /* A first window: sets aside up to `want` bytes of the memory budget; 0 if not even `least` are free. What a session has
+     * of the budget is returned by the edge. */
     uint32_t (*reserve)(void *context, uint32_t want, uint32_t least);
+    /* Up to `want` bytes more, of what no first window needs; 0: there are none to spare. NULL: never. */
+    uint32_t (*widen)(void *context, uint32_t want);
+    /* Takes so many bytes back if others need them; false: the session may keep them. With widen. */
+    bool (*narrow)(void *context, uint32_t bytes);
     /* A batch with an empty arena; NULL: out of memory. */
     struct gw_session_batch *(*batch_take)(void *context);
     void (*batch_give)(void *context, struct gw_session_batch *batch);
@@ -121,7 +125,7 @@ struct gw_session {
     struct trib_wire_credit granted, used; /* cumulative since WELCOME */
     struct trib_wire_credit owed;          /* released, but not granted yet */
     uint64_t held_since_ms;                /* 0: nothing is owed, or it comes */
-    uint32_t reserved_bytes;
+    uint32_t first_bytes, reserved_bytes;  /* of the memory budget: at WELCOME, now */
     uint64_t in_flight_bytes;
 };
 

@@ -40,14 +40,6 @@ void gw_session_flush(struct gw_session *session)
         send_ack(session, NULL);
 }
 
-/* What a batch used comes back as a higher limit: on commit, duplicate, quarantine or NACK. */
-static void release_credit(struct gw_session *session, uint64_t events, uint64_t bytes)
-{
-    session->owed.events += events;
-    session->owed.bytes += bytes;
-    (void)gw_session_grant(session);
-}
-
 static void send_nack(struct gw_session *session, const struct gw_session_stream *stream)
 {
     struct trib_wire_nack nack = {.stream = stream->stream, .expected = stream->queued + 1};
@@ -136,7 +128,7 @@ static void note_durable(struct gw_session *session, const struct gw_session_bat
             stream->committed = row->last_seq;
         stream->ack_due = true;
     }
-    release_credit(session, admitted->credit_events, batch->bytes);
+    gw_session_release(session, admitted->credit_events, batch->bytes);
     session->ack_due = true;
     if (admitted->rejected_count + admitted->rejected_more > 0)
         send_ack(session, admitted);
@@ -150,7 +142,7 @@ static void duplicate(struct gw_session *session, struct gw_session_batch *batch
         if (streams[lane])
             streams[lane]->ack_due = true;
     gw_session_count(&batch->admitted);
-    release_credit(session, batch->admitted.credit_events, batch->bytes);
+    gw_session_release(session, batch->admitted.credit_events, batch->bytes);
     session->edge->batch_give(session->context, batch);
     send_ack(session, NULL);
 }
@@ -252,7 +244,7 @@ static void refuse_hole(struct gw_session *session, const struct gw_session_stre
         gw_session_bye(session, TRIB_BYE_CREDIT, 0, "more events than the credit allows");
         return;
     }
-    release_credit(session, events, bytes);
+    gw_session_release(session, events, bytes);
     send_nack(session, stream);
 }
 

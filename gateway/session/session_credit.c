@@ -1,4 +1,4 @@
-/* Credit that a batch gave back: granted at once, unless the device is too fast or the gateway too full. */
+/* Credit, and the window of a device: what a batch gave back is granted at once, unless the device is too fast or the gateway too full. */
 #include "session/session_internal.h"
 
 bool gw_session_grant(struct gw_session *session)
@@ -16,6 +16,36 @@ bool gw_session_grant(struct gw_session *session)
     owed->events -= events;
     owed->bytes = 0;
     return true;
+}
+
+/*
+ * Bytes to give for those that came back. A window begins small, so that idle devices leave the memory to busy ones: it
+ * doubles while more than half of it is in use, and goes back when others need it.
+ */
+static uint64_t fit_window(struct gw_session *session, uint64_t bytes)
+{
+    const struct gw_session_edge *edge = session->edge;
+    if (!edge->widen)
+        return bytes;
+    uint32_t more = session->rules->credit_bytes - session->reserved_bytes;
+    uint64_t back = session->reserved_bytes - session->first_bytes;
+    back = back < bytes ? back : bytes;
+    if (back > 0 && edge->narrow(session->context, (uint32_t)back)) {
+        session->reserved_bytes -= (uint32_t)back;
+        return bytes - back;
+    }
+    if (more == 0 || session->granted.bytes - session->used.bytes >= session->reserved_bytes / 2)
+        return bytes;
+    more = edge->widen(session->context, more < session->reserved_bytes ? more : session->reserved_bytes);
+    session->reserved_bytes += more;
+    return bytes + more;
+}
+
+void gw_session_release(struct gw_session *session, uint64_t events, uint64_t bytes)
+{
+    session->owed.events += events;
+    session->owed.bytes += fit_window(session, bytes);
+    (void)gw_session_grant(session);
 }
 
 void gw_session_grant_late(struct gw_session *session, uint64_t now_ms)

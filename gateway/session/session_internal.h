@@ -27,6 +27,8 @@ struct gw_session_stream *gw_session_find(struct gw_session *session, uint64_t s
 GW_MUST_CHECK int gw_session_add(struct gw_session *session, uint64_t stream, struct gw_session_stream **out,
                                  struct gw_journal_stream *out_row);
 
+/* What a batch used comes back as a higher limit: on commit, duplicate, quarantine or NACK. */
+void gw_session_release(struct gw_session *session, uint64_t events, uint64_t bytes);
 /* Grants what is owed, as far as it may be. True: the limits rose. */
 bool gw_session_grant(struct gw_session *session);
 /* Time passes for what is owed: CREDIT when it comes late, BYE when it does not. */

@@ -239,6 +239,10 @@ class Device:
         self.send_events(count)
         return self.settle()
 
+    def window(self):
+        """Bytes that it may send now."""
+        return self.credit[1] - self.used[1]
+
     def leave(self):
         """The device closes; the gateway must answer with a close frame and close the socket."""
         self.connection.send(struct.pack(">H", 1000), opcode=CLOSE)

@@ -13,6 +13,8 @@
 static struct {
     uint64_t tokens;
     bool held;
+    uint32_t spare; /* of the memory budget */
+    bool scarce;
 } limits;
 
 static uint64_t allow(void *context, uint64_t want)
@@ -29,6 +31,22 @@ static bool held(void *context)
     return limits.held;
 }
 
+static uint32_t widen(void *context, uint32_t want)
+{
+    (void)context;
+    uint32_t take = limits.scarce ? 0 : want < limits.spare ? want : limits.spare;
+    limits.spare -= take;
+    return take;
+}
+
+static bool narrow(void *context, uint32_t bytes)
+{
+    (void)context;
+    if (limits.scarce)
+        limits.spare += bytes;
+    return limits.scarce;
+}
+
 static int set_up(void **state)
 {
     static struct world w;
@@ -41,6 +59,10 @@ static int set_up(void **state)
     w.rules.hold_ms = 15000;
     limits.tokens = 1000;
     limits.held = false;
+    edge.widen = widen;
+    edge.narrow = narrow;
+    limits.spare = 0;
+    limits.scarce = false;
     *state = &w;
     return 0;
 }
@@ -190,6 +212,75 @@ static void test_without_an_end_devices_wait_for_ever(void **state)
     assert_false(w->closed);
 }
 
+/* A first window of 1,200 bytes, of 16,384 that a window may have. */
+static void open_small(struct world *w)
+{
+    w->rules.event_bytes = 64;
+    w->rules.credit_events = 10000;
+    limits.tokens = 1000000;
+    w->budget = 1200;
+    open_session(w);
+    assert_int_equal(last_welcome(w).credit.bytes, 1200);
+    assert_int_equal(last_welcome(w).max_message_bytes,
+                     1200); /* no message waits for a window that never comes */
+}
+
+/* Sends until so many bytes are left of the window at most, then has all of it committed. Returns the window. */
+static uint64_t use(struct world *w, uint64_t left)
+{
+    for (uint64_t more; (more = w->session.granted.bytes - w->session.used.bytes) > left;) {
+        unsigned events =
+            more > left + 200 ? (unsigned)(more - left) / 10 : 1; /* an event is of 5 to 7 bytes */
+        say_batch(w, w->session.used.events + 1, events < 900 ? events : 900);
+    }
+    world_commit(w, SIZE_MAX, 0);
+    w->sent_count = 0;
+    assert_int_equal(w->session.granted.bytes - w->session.used.bytes, w->session.reserved_bytes);
+    return w->session.reserved_bytes;
+}
+
+static void test_a_window_doubles_while_more_than_half_of_it_is_used(void **state)
+{
+    struct world *w = *state;
+    limits.spare = 100000;
+    open_small(w);
+    assert_int_equal(use(w, 700), 1200); /* an occasional batch needs no more */
+    uint64_t window = 1200;
+    while (window < 16384) {
+        uint64_t wider = use(w, 200);
+        assert_true(wider > window);
+        assert_int_equal(wider, 16384 < 2 * window ? 16384 : 2 * window);
+        window = wider;
+    }
+    assert_int_equal(use(w, 200), 16384);
+    assert_int_equal(limits.spare, 100000 - (16384 - 1200));
+}
+
+static void test_a_window_grows_by_what_is_spare(void **state)
+{
+    struct world *w = *state;
+    limits.spare = 100;
+    open_small(w);
+    assert_int_equal(use(w, 200), 1300);
+    assert_int_equal(use(w, 200), 1300);
+}
+
+static void test_a_wide_window_goes_back_when_memory_is_scarce(void **state)
+{
+    struct world *w = *state;
+    limits.spare = 100000;
+    open_small(w);
+    while (use(w, 200) < 16384) {
+    }
+    limits.scarce = true;
+    uint64_t window =
+        use(w, 10000); /* what was used and is committed goes back; what may still be used does not */
+    assert_in_range(window, 9000, 10000);
+    assert_int_equal(use(w, 200), 1200);
+    assert_int_equal(limits.spare, 100000);
+    assert_int_equal(use(w, 200), 1200);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -202,6 +293,9 @@ int main(void)
         T(test_who_waits_too_long_is_sent_away_with_a_time_to_come_back),
         T(test_who_needs_no_credit_stays),
         T(test_without_an_end_devices_wait_for_ever),
+        T(test_a_window_doubles_while_more_than_half_of_it_is_used),
+        T(test_a_window_grows_by_what_is_spare),
+        T(test_a_wide_window_goes_back_when_memory_is_scarce),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
