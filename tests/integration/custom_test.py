@@ -162,11 +162,20 @@ def test_what_waits_survives_a_restart_and_comes_once(make_gateway, how):
     assert all(event["redriven"] for event in events)
 
 
-def kill_during_redrive(gateway, pause):
-    """How many events a re-drive that was killed after so long has left."""
+def stream_bytes(gateway):
+    return sum(path.stat().st_size for path in (gateway.data / "stream").glob("*"))
+
+
+def kill_during_redrive(gateway):
+    """
+    How many events a re-drive has left that was killed when the first of them were in the stream: it commits 128 at a time,
+    and the stream follows at once.
+    """
+    before = stream_bytes(gateway)
     redrive = subprocess.Popen([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "quarantine",
                                 "redrive", "--all"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(pause)
+    while redrive.poll() is None and stream_bytes(gateway) == before:
+        time.sleep(0.0005)
     gateway.kill()
     redrive.wait(30)
     gateway.start()
@@ -175,7 +184,7 @@ def kill_during_redrive(gateway, pause):
 
 def test_a_kill_in_the_middle_of_a_redrive_loses_and_doubles_nothing(make_gateway):
     gateway = make_gateway().start()
-    wanted, kills, pause = set(), 0, 0.02
+    wanted, kills = set(), 0
     for name in ("menu.opened", "menu.closed", "menu.moved"):  # more than one only where no kill hit
         tv = Device(gateway, f"tv-{name}").online()
         for part in range(20):
@@ -184,10 +193,9 @@ def test_a_kill_in_the_middle_of_a_redrive_loses_and_doubles_nothing(make_gatewa
         register(gateway, name, MENU)
         wanted |= {(name, f"{part}-{i}") for part in range(20) for i in range(100)}
         left = 2000
-        while left > 0 and kills < 3 and pause < 3:
-            left = kill_during_redrive(gateway, pause)
-            kills += 0 < left < 2000
-            pause *= 1.5 if left == 2000 else 1
+        while left > 0 and kills < 3:
+            before, left = left, kill_during_redrive(gateway)
+            kills += 0 < left < before
             streamed(gateway, len(wanted) - left)
         if kills > 0:
             break
