@@ -381,12 +381,16 @@ void month_world_drain(struct month_world *w)
 {
     struct trib_stats stats;
     uint64_t began_us = w->true_us;
+    if (!w->on)
+        boot(w);
+    while (w->power.off) { /* it went as the SDK started, with a write that trib_init can do without */
+        power_gone(w);
+        boot(w);
+    }
     w->gateway.swallows = w->away = w->flapping = w->cut_armed = w->gateway.stalls = false;
     w->power.cut_at = UINT64_MAX;
     w->link.reachable = true;
     w->cut_us = w->restart_us = w->sleep_us = w->outage_us = w->link_cut_us = w->viewer.next_us = UINT64_MAX;
-    if (!w->on)
-        boot(w);
     if (w->asleep)
         wake_up(w);
     w->power.cut_at = w->viewer.next_us = w->sleep_us = UINT64_MAX;
