@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <ucontext.h>
 
 static _Thread_local sigjmp_buf *volatile armed;
 static struct sigaction previous;
@@ -11,10 +12,12 @@ static struct sigaction previous;
 /* A fault of this thread's own load, so nothing it interrupts is half done but what `body` was doing. */
 static void on_bus_error(int signal_number, siginfo_t *info, void *context)
 {
-    (void)context;
+    const ucontext_t *interrupted = context;
     if (armed && info->si_code > 0) { /* from the kernel, not sent by somebody */
         sigjmp_buf *target = armed;
         armed = NULL;
+        /* sigsetjmp kept no mask, and a sanitizer's handler has all signals blocked: the next fault would be the end. */
+        (void)pthread_sigmask(SIG_SETMASK, &interrupted->uc_sigmask, NULL);
         siglongjmp(*target, 1);
     }
     /* The same fault comes again as soon as this returns, and then meets whoever had the signal before. */
