@@ -161,9 +161,17 @@ static void on_queue(void *context, struct gw_session_batch *batch)
     w->queue[w->queued++] = batch;
 }
 
-static const struct gw_session_edge EDGE = {on_send,       on_ping,  on_close,   on_time,
-                                            on_stream_get, on_claim, on_settled, on_reserve,
-                                            on_take,       on_give,  on_queue};
+static const struct gw_session_edge EDGE = {.send = on_send,
+                                            .ping = on_ping,
+                                            .close = on_close,
+                                            .get_time = on_time,
+                                            .stream_get = on_stream_get,
+                                            .claim = on_claim,
+                                            .settled = on_settled,
+                                            .reserve = on_reserve,
+                                            .batch_take = on_take,
+                                            .batch_give = on_give,
+                                            .batch_queue = on_queue};
 
 static bool matches(struct world *w, const struct gw_journal_lane *lane)
 {
