@@ -185,7 +185,6 @@ enum gw_admit_verdict gw_admit(const struct gw_admit_policy *policy, const struc
 {
     struct gw_admission a;
     memset(&a, 0, offsetof(struct gw_admission, users));
-    a.user_count = a.user_next = 0;
     a.scratch = NULL;
     a.scratch_bytes = 0;
     a.quarantine = NULL;

@@ -3,25 +3,41 @@
 
 #include "session/admit_internal.h"
 
-/* The pseudonym of a text; NULL when it cannot be computed. Valid until GW_ADMIT_USERS_REMEMBERED others were asked for. */
+/*
+ * Where a batch remembers a text: by its ends, where user ids differ. Two that meet take the place from one another, which
+ * costs a look-up in the thread's table and no more, so a hash that anybody can foresee does no harm.
+ */
+static unsigned place_of(struct trib_text user)
+{
+    uint64_t begin = 0, end = 0;
+    if (user.len >= sizeof begin) {
+        memcpy(&begin, user.ptr, sizeof begin);
+        memcpy(&end, user.ptr + user.len - sizeof end, sizeof end);
+    } else {
+        memcpy(&begin, user.ptr, user.len);
+    }
+    uint64_t mixed =
+        (begin ^ (end << 7 | end >> 57) ^ user.len) * 0x9e3779b97f4a7c15u; /* Fibonacci hashing */
+    return (unsigned)(mixed >> 58) % GW_ADMIT_USERS_REMEMBERED;
+}
+
+/* The pseudonym of a text; NULL when it cannot be computed. Valid until another is asked for. */
 static const struct gw_admit_user *pseudonym_of(struct gw_admission *a, struct trib_text user)
 {
-    for (unsigned i = 0; a->input->pseudonyms && i < a->user_count; i++) {
-        const struct gw_admit_user *known = &a->users[i];
-        if (known->user.len == user.len && memcmp(known->user.ptr, user.ptr, user.len) == 0)
-            return known;
-    }
-    struct gw_admit_user *slot = &a->users[a->user_next];
-    a->user_next = (a->user_next + 1) % GW_ADMIT_USERS_REMEMBERED;
+    unsigned place = a->input->pseudonyms ? place_of(user) : 0;
+    uint64_t bit = (uint64_t)1 << place;
+    struct gw_admit_user *slot = &a->users[place];
+    if (a->users_known & bit && slot->user.len == user.len && memcmp(slot->user.ptr, user.ptr, user.len) == 0)
+        return slot;
     slot->text_len =
         gw_pseudonym_cached(a->input->pseudonyms, a->policy->pseudonym, user.ptr, user.len, slot->text);
     slot->user = user;
     if (slot->text_len == 0) {
-        slot->user.len = SIZE_MAX; /* never found */
+        a->users_known &= ~bit;
         return NULL;
     }
-    if (a->user_count < GW_ADMIT_USERS_REMEMBERED)
-        a->user_count++;
+    if (a->input->pseudonyms)
+        a->users_known |= bit;
     return slot;
 }
 

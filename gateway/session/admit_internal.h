@@ -13,7 +13,7 @@
 
 /* What an item's own head, deltas and context index take at most, with room to spare. */
 #define GW_ADMIT_ITEM_OVERHEAD 64
-#define GW_ADMIT_USERS_REMEMBERED 4
+#define GW_ADMIT_USERS_REMEMBERED 64
 
 /* The last news of a lane: enough to compute the CRC of its row at the end. */
 struct gw_admit_lane_state {
@@ -22,7 +22,7 @@ struct gw_admit_lane_state {
     bool news;
 };
 
-/* A user id and its pseudonym. A household has few users, and a batch names them again and again. */
+/* A user id, where it stands in the batch, and its pseudonym. A household has few users, and a batch names them again and again. */
 struct gw_admit_user {
     struct trib_text user;
     char text[GW_PSEUDONYM_TEXT_MAX];
@@ -47,8 +47,8 @@ struct gw_admission {
     } before;
     struct trib_wire_context contexts[TRIB_WIRE_CONTEXTS_MAX + 1];
     uint32_t contexts_written; /* bit = index */
+    uint64_t users_known;      /* bit = place in users that is taken */
     struct gw_admit_user users[GW_ADMIT_USERS_REMEMBERED];
-    unsigned user_count, user_next;
     uint8_t *scratch; /* a fields map being written anew */
     size_t scratch_bytes;
     struct gw_journal_quarantine *quarantine;

@@ -479,6 +479,41 @@ static void test_short_user_ids_may_grow_the_entry_many_times(void **state)
     assert_int_equal(trib_wire_batch_next(&reader, &item), 0);
 }
 
+/* A batch remembers its users by the ends of their ids: these meet in one place, or differ in length alone. */
+static void many_users(unsigned i, char out[32])
+{
+    if (i % 2)
+        snprintf(out, 32, "same-end%03u-sameend", i % 97);
+    else
+        snprintf(out, 32, "%.*s", (int)(1 + i % 20), "uuuuuuuuuuuuuuuuuuuuuuuu");
+}
+
+static void test_users_who_come_again_are_not_taken_for_one_another(void **state)
+{
+    (void)state;
+    struct gw_pseudonym_cache *cache;
+    assert_int_equal(gw_pseudonym_cache_new(16, &cache), GW_OK);
+    x.input.pseudonyms = cache;
+    batch_begin(&x, 1, 1, 0, 0);
+    char user[32], pseudonym[GW_PSEUDONYM_TEXT_MAX];
+    for (unsigned i = 0; i < 1000; i++) {
+        many_users(i / 3, user);
+        fields_begin(&x, 1);
+        fields_text(&x, TRIB_FIELD_USER, user);
+        batch_event(&x, 1, TRIB_EVENT_PLAY, 0, 1);
+    }
+    assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
+    entry_open();
+    for (unsigned i = 0; i < 1000; i++) {
+        many_users(i / 3, user);
+        size_t len = gw_pseudonym_text(x.pseudonym, user, strlen(user), pseudonym);
+        assert_int_equal(trib_wire_batch_next(&reader, &item), 1);
+        assert_non_null(memmem(item.fields, item.fields_len, pseudonym, len));
+    }
+    assert_true(gw_pseudonym_cache_hits(cache) < 334); /* who came just before is not looked up again */
+    gw_pseudonym_cache_free(cache);
+}
+
 static void test_too_little_memory_is_said(void **state)
 {
     (void)state;
@@ -689,6 +724,7 @@ int main(void)
         TEST(test_what_cannot_be_read_is_malformed),
         TEST(test_peek_shows_the_lanes),
         TEST(test_short_user_ids_may_grow_the_entry_many_times),
+        TEST(test_users_who_come_again_are_not_taken_for_one_another),
         TEST(test_too_little_memory_is_said),
         TEST(test_each_seq_is_admitted_once_and_in_order_whatever_is_resent),
         TEST(test_measure_admission),
