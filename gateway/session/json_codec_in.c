@@ -1,16 +1,14 @@
 #include "session/json_codec.h"
 
 #include <cjson/cJSON.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "session/json_fields.h"
 #include "wire/message.h"
 
-#define EXACT_MAX 9007199254740992.0 /* 2^53: above it a double no longer holds each integer */
 #define UNASSIGNED_MESSAGE 255
-#define DATA_KEYS_MAX 16
 
 /* Where we are in the text, for errors: "items[3]" and then a member's name. */
 struct place {
@@ -32,32 +30,9 @@ static const cJSON *get(const cJSON *object, const char *name)
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-/* A whole number from a number (up to 2^53) or a decimal string. */
-static bool parse_uint(const cJSON *value, uint64_t *out)
-{
-    if (cJSON_IsNumber(value)) {
-        double number = value->valuedouble;
-        if (!(number >= 0 && number <= EXACT_MAX) || (double)(uint64_t)number != number)
-            return false;
-        *out = (uint64_t)number;
-        return true;
-    }
-    if (!cJSON_IsString(value) || !value->valuestring[0])
-        return false;
-    uint64_t number = 0;
-    for (const char *p = value->valuestring; *p; p++) {
-        unsigned digit = (unsigned)(*p - '0');
-        if (digit > 9 || number > (UINT64_MAX - digit) / 10)
-            return false;
-        number = number * 10 + digit;
-    }
-    *out = number;
-    return true;
-}
-
 static int need_uint(const struct place *at, const cJSON *object, const char *name, uint64_t *out)
 {
-    return parse_uint(get(object, name), out) ? 0 : fail(at, name, "an unsigned integer is expected");
+    return gw_json_uint(get(object, name), out) ? 0 : fail(at, name, "an unsigned integer is expected");
 }
 
 static int want_uint(const struct place *at, const cJSON *object, const char *name, uint64_t *out)
@@ -65,17 +40,10 @@ static int want_uint(const struct place *at, const cJSON *object, const char *na
     return get(object, name) ? need_uint(at, object, name, out) : 0;
 }
 
-/* A 64-bit id: 1 to 16 hex digits in a string. */
 static int need_id(const struct place *at, const cJSON *object, const char *name, uint64_t *out)
 {
-    const cJSON *value = get(object, name);
-    const char *text = cJSON_IsString(value) ? value->valuestring : "";
-    size_t digits = strspn(text, "0123456789abcdefABCDEF");
-
-    if (digits < 1 || digits > 16 || text[digits])
-        return fail(at, name, "a string of up to 16 hex digits is expected");
-    sscanf(text, "%" SCNx64, out);
-    return 0;
+    return gw_json_id(get(object, name), out) ? 0
+                                              : fail(at, name, "a string of up to 16 hex digits is expected");
 }
 
 /* An optional text. Borrowed from the tree. */
@@ -192,135 +160,6 @@ static int hello_to_cbor(const struct place *at, const cJSON *root, uint8_t *buf
         wire = trib_wire_hello_decode(buf, *out_len, &check);
     /* The session answers another version itself. */
     return wire && wire != TRIB_EVERSION ? fail(at, "hello", trib_error_text(wire)) : 0;
-}
-
-/* --- fields of an event --- */
-
-static bool put_data_value(struct trib_cbor_writer *w, const cJSON *value)
-{
-    if (cJSON_IsString(value)) {
-        trib_cbor_put_text(w, value->valuestring, strlen(value->valuestring));
-    } else if (cJSON_IsBool(value)) {
-        trib_cbor_put_bool(w, cJSON_IsTrue(value));
-    } else if (cJSON_IsNull(value)) {
-        trib_cbor_put_null(w);
-    } else if (cJSON_IsNumber(value)) {
-        double number = value->valuedouble;
-        if (!(number >= -EXACT_MAX && number <= EXACT_MAX) || (double)(int64_t)number != number)
-            return false;
-        trib_cbor_put_int(w, (int64_t)number);
-    } else {
-        return false;
-    }
-    return true;
-}
-
-/* A custom event's attributes: a flat object of texts, whole numbers, booleans and nulls. */
-static bool put_data(struct trib_cbor_writer *w, const cJSON *object)
-{
-    const cJSON *value;
-    int count = cJSON_IsObject(object) ? cJSON_GetArraySize(object) : -1;
-
-    if (count < 0 || count > DATA_KEYS_MAX)
-        return false;
-    trib_cbor_put_map(w, (uint64_t)count);
-    cJSON_ArrayForEach(value, object)
-    {
-        trib_cbor_put_text(w, value->string, strlen(value->string));
-        if (!put_data_value(w, value))
-            return false;
-    }
-    return true;
-}
-
-static bool put_enum(struct trib_cbor_writer *w, unsigned id, const cJSON *value)
-{
-    uint64_t number;
-
-    if (cJSON_IsString(value)) {
-        int named = trib_enum_by_name(id, value->valuestring, strlen(value->valuestring));
-        if (named < 0)
-            return false;
-        number = (uint64_t)named;
-    } else if (!parse_uint(value, &number)) {
-        return false;
-    }
-    trib_cbor_put_uint(w, number);
-    return true;
-}
-
-static bool put_int(struct trib_cbor_writer *w, const cJSON *value)
-{
-    double number = cJSON_IsNumber(value) ? value->valuedouble : 0.5;
-
-    if (!(number >= -EXACT_MAX && number <= EXACT_MAX) || (double)(int64_t)number != number)
-        return false;
-    trib_cbor_put_int(w, (int64_t)number);
-    return true;
-}
-
-static bool put_uint_or_id(struct trib_cbor_writer *w, unsigned id, const cJSON *value)
-{
-    const struct place nowhere = {.error = NULL};
-    uint64_t number;
-
-    if (id == TRIB_FIELD_PREVIOUS) { /* a stream id, so written as one */
-        const cJSON holder = {.type = cJSON_Object, .child = (cJSON *)(uintptr_t)value};
-        if (need_id(&nowhere, &holder, value->string, &number))
-            return false;
-    } else if (!parse_uint(value, &number)) {
-        return false;
-    }
-    trib_cbor_put_uint(w, number);
-    return true;
-}
-
-/* Writes the value, or nothing and false where the field cannot hold it. */
-static bool put_value(struct trib_cbor_writer *w, unsigned id, const cJSON *value)
-{
-    switch (trib_fields[id].type) {
-    case TRIB_TYPE_UINT:
-        return put_uint_or_id(w, id, value);
-    case TRIB_TYPE_INT:
-        return put_int(w, value);
-    case TRIB_TYPE_ENUM:
-        return put_enum(w, id, value);
-    case TRIB_TYPE_BOOL:
-        if (cJSON_IsBool(value))
-            trib_cbor_put_bool(w, cJSON_IsTrue(value));
-        return cJSON_IsBool(value);
-    case TRIB_TYPE_TEXT:
-        if (cJSON_IsString(value))
-            trib_cbor_put_text(w, value->valuestring, strlen(value->valuestring));
-        return cJSON_IsString(value);
-    case TRIB_TYPE_MAP:
-        return put_data(w, value);
-    default:
-        return false;
-    }
-}
-
-static void put_fields(struct trib_cbor_writer *w, const cJSON *fields)
-{
-    const cJSON *value;
-
-    trib_cbor_put_map_open(w);
-    cJSON_ArrayForEach(value, fields)
-    {
-        int id = trib_field_by_name(value->string, strlen(value->string));
-        if (id < 0) {
-            trib_cbor_put_text(w, value->string, strlen(value->string));
-            trib_cbor_put_null(w);
-            continue;
-        }
-        trib_cbor_put_uint(w, (uint64_t)id);
-        struct trib_cbor_writer before = *w;
-        if (!put_value(w, (unsigned)id, value)) {
-            *w = before;
-            trib_cbor_put_null(w); /* rejected as a wrong type */
-        }
-    }
-    trib_cbor_put_break(w);
 }
 
 /* --- BATCH --- */
@@ -453,7 +292,7 @@ static int item_event(const struct place *at, const cJSON *item, unsigned lane, 
         return result;
     int id = trib_event_by_name(type->valuestring, strlen(type->valuestring));
     trib_cbor_writer_init(&w, b->scratch, b->scratch_cap);
-    put_fields(&w, id < 0 ? NULL : fields);
+    gw_json_fields(&w, id < 0 ? NULL : fields);
     if (w.error)
         return gw_error_set(at->error, GW_EFULL, 0, "%s: the event is too long", at->path);
     b->head.lanes[lane].seq++;
@@ -493,13 +332,13 @@ static void batch_base(const cJSON *items, struct trib_wire_batch_head *head)
         int lane = name_index(get(item, "lane"), lane_names);
         if (lane < 0 || !cJSON_IsString(kind))
             continue;
-        if (strcmp(kind->valuestring, "drop") == 0 && parse_uint(get(item, "count"), &count))
+        if (strcmp(kind->valuestring, "drop") == 0 && gw_json_uint(get(item, "count"), &count))
             seq[lane] += count;
         if (strcmp(kind->valuestring, "event") != 0)
             continue;
-        if (!parse_uint(get(item, "ord"), &ord))
+        if (!gw_json_uint(get(item, "ord"), &ord))
             ord = seq[lane];
-        if (!parse_uint(get(item, "mono_ms"), &head->mono_ms))
+        if (!gw_json_uint(get(item, "mono_ms"), &head->mono_ms))
             head->mono_ms = 0;
         head->ord = ord > 0 ? ord - 1 : 0;
         return;
