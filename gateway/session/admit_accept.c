@@ -4,10 +4,10 @@
 #include "session/admit_internal.h"
 
 /*
- * Where a batch remembers a text: by its ends, where user ids differ. Two that meet take the place from one another, which
- * costs a look-up in the thread's table and no more, so a hash that anybody can foresee does no harm.
+ * Mixes the ends of a text, where user ids differ, for its place among those that a batch remembers. Two that meet take the
+ * place from one another, which costs a look-up in the thread's table and no more, so that anybody can foresee it does no harm.
  */
-static unsigned place_of(struct trib_text user)
+static uint64_t mix(struct trib_text user)
 {
     uint64_t begin = 0, end = 0;
     if (user.len >= sizeof begin) {
@@ -16,26 +16,31 @@ static unsigned place_of(struct trib_text user)
     } else {
         memcpy(&begin, user.ptr, user.len);
     }
-    uint64_t mixed =
-        (begin ^ (end << 7 | end >> 57) ^ user.len) * 0x9e3779b97f4a7c15u; /* Fibonacci hashing */
-    return (unsigned)(mixed >> 58) % GW_ADMIT_USERS_REMEMBERED;
+    return (begin ^ (end << 7 | end >> 57) ^ user.len) * 0x9e3779b97f4a7c15u; /* Fibonacci hashing */
+}
+
+static bool is_same(const struct gw_admit_user *known, struct trib_text user, uint64_t mixed)
+{
+    return known->mixed == mixed && known->user.len == user.len &&
+           memcmp(known->user.ptr, user.ptr, user.len) == 0;
 }
 
 /* The pseudonym of a text; NULL when it cannot be computed. Valid until another is asked for. */
 static const struct gw_admit_user *pseudonym_of(struct gw_admission *a, struct trib_text user)
 {
-    unsigned place = a->input->pseudonyms ? place_of(user) : 0;
-    uint64_t bit = (uint64_t)1 << place;
+    const uint64_t mixed = a->input->pseudonyms ? mix(user) : 0;
+    const unsigned place = (unsigned)(mixed >> (64 - GW_ADMIT_USERS_BITS));
+    const uint64_t bit = (uint64_t)1 << place;
     struct gw_admit_user *slot = &a->users[place];
-    if (a->users_known & bit && slot->user.len == user.len && memcmp(slot->user.ptr, user.ptr, user.len) == 0)
+    if (a->users_known & bit && is_same(slot, user, mixed))
         return slot;
     slot->text_len =
         gw_pseudonym_cached(a->input->pseudonyms, a->policy->pseudonym, user.ptr, user.len, slot->text);
     slot->user = user;
-    if (slot->text_len == 0) {
-        a->users_known &= ~bit;
+    slot->mixed = mixed;
+    a->users_known &= ~bit;
+    if (slot->text_len == 0)
         return NULL;
-    }
     if (a->input->pseudonyms)
         a->users_known |= bit;
     return slot;

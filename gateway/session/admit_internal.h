@@ -13,7 +13,7 @@
 
 /* What an item's own head, deltas and context index take at most, with room to spare. */
 #define GW_ADMIT_ITEM_OVERHEAD 64
-#define GW_ADMIT_USERS_REMEMBERED 64
+#define GW_ADMIT_USERS_BITS 6 /* a batch remembers 64 users; users_known has a bit for each */
 
 /* The last news of a lane: enough to compute the CRC of its row at the end. */
 struct gw_admit_lane_state {
@@ -25,6 +25,7 @@ struct gw_admit_lane_state {
 /* A user id, where it stands in the batch, and its pseudonym. A household has few users, and a batch names them again and again. */
 struct gw_admit_user {
     struct trib_text user;
+    uint64_t mixed;
     char text[GW_PSEUDONYM_TEXT_MAX];
     size_t text_len;
 };
@@ -48,7 +49,7 @@ struct gw_admission {
     struct trib_wire_context contexts[TRIB_WIRE_CONTEXTS_MAX + 1];
     uint32_t contexts_written; /* bit = index */
     uint64_t users_known;      /* bit = place in users that is taken */
-    struct gw_admit_user users[GW_ADMIT_USERS_REMEMBERED];
+    struct gw_admit_user users[1 << GW_ADMIT_USERS_BITS];
     uint8_t *scratch; /* a fields map being written anew */
     size_t scratch_bytes;
     struct gw_journal_quarantine *quarantine;
