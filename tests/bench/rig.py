@@ -156,6 +156,8 @@ class Bench:
 
 @contextmanager
 def bench(environment=()):
+    if not (BIN / "tributaryd").exists():
+        raise SystemExit(f"bench: no programs in {BIN}: cmake --preset release && cmake --build --preset release")
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tributary-bench-", dir=ROOT / "build") as folder:
         yield Bench(folder, environment)
