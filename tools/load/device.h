@@ -9,6 +9,9 @@
 #include "generator.h"
 #include "run.h"
 
+#define LOAD_BOOT 1
+#define LOAD_BACKOFF_MIN_MS 50
+
 /* A batch on its way. */
 struct load_flight {
     uint64_t sent_us;
@@ -42,6 +45,12 @@ struct load_device {
     bool leap_due;          /* as soon as nothing is on its way */
     uint64_t socket_bytes;  /* of connections before this one */
 };
+
+/* The i-th of the batches on their way, oldest first. */
+static inline struct load_flight *load_device_flight(struct load_device *d, uint64_t i)
+{
+    return &d->flights[(d->flight_at + i) % d->run->options->window];
+}
 
 /* index: which of the run's devices. 0, or -1: out of memory. */
 int load_device_init(struct load_device *d, struct load_run *run, uint64_t index, const char *name);
