@@ -9,7 +9,7 @@
 #include "wire/vocabulary.h"
 
 #define ATTRIBUTE_COUNT_MAX 4096
-#define RESULT_BYTES_MAX (4u << 20)
+#define RESULT_BYTES_MAX (8u << 20)
 #define WALK_DEPTH 256
 
 /* The public part comes first: gw_attributes_free goes back to the whole. */
@@ -216,12 +216,6 @@ static void mark_required(struct reader *r, const struct gw_doc_node *required)
     }
 }
 
-/* A schema for what is not named: then whatever comes is declared. */
-static bool declares(const struct gw_doc_node *rest)
-{
-    return rest && rest->kind == GW_KIND_OBJECT && rest->count > 0;
-}
-
 static int collect_applied(struct reader *r, struct gw_doc_node *schema, struct gw_doc_node *const kw[],
                            bool certain, unsigned depth)
 {
@@ -234,10 +228,10 @@ static int collect_applied(struct reader *r, struct gw_doc_node *schema, struct 
             rc = collect(r, target, certain, depth - 1);
     }
     static const unsigned ones[] = {GW_KW_IF, GW_KW_THEN, GW_KW_ELSE};
-    static const unsigned lists[] = {GW_KW_ANY_OF, GW_KW_ONE_OF, GW_KW_DEPENDENT_SCHEMAS};
+    static const unsigned lists[] = {GW_KW_ANY_OF, GW_KW_ONE_OF, GW_KW_DEPENDENT_SCHEMAS, GW_KW_DEPENDENCIES};
     if (rc == 0)
         rc = collect_children(r, kw[GW_KW_ALL_OF], certain, depth - 1);
-    for (unsigned i = 0; i < 3 && rc == 0; i++)
+    for (unsigned i = 0; i < 4 && rc == 0; i++)
         rc = collect_children(r, kw[lists[i]], false, depth - 1);
     for (unsigned i = 0; i < 3 && rc == 0; i++)
         rc = kw[ones[i]] ? collect(r, kw[ones[i]], false, depth - 1) : 0;
@@ -258,9 +252,6 @@ static int collect(struct reader *r, struct gw_doc_node *schema, bool certain, u
     for (struct gw_doc_node *each = kw[GW_KW_PROPERTIES] ? kw[GW_KW_PROPERTIES]->first : NULL;
          each && rc == 0; each = each->next)
         rc = add_attribute(r, each);
-    if (kw[GW_KW_PATTERN_PROPERTIES] || declares(kw[GW_KW_ADDITIONAL_PROPERTIES]) ||
-        declares(kw[GW_KW_UNEVALUATED_PROPERTIES]))
-        r->result->public.open = true;
     if (rc == 0)
         rc = collect_applied(r, schema, kw, certain, depth);
     if (rc == 0 && certain)
@@ -385,6 +376,8 @@ static int read_all(struct reader *r, const char *text, size_t len, const struct
         if (rc == 0)
             rc = check_privacy(r, root);
     }
+    if (rc == 0)
+        rc = gw_declared_build(&r->resolver, root, &r->result->arena, &r->result->public.declared, r->error);
     return rc == 0 ? finish(r) : rc;
 }
 
@@ -407,6 +400,9 @@ int gw_attributes_read(const char *text, size_t len, const struct gw_schema_opti
         gw_attributes_free(&r.result->public);
     else
         *out = &r.result->public;
+    if (rc == 0)
+        r.result->public.bytes =
+            r.result->arena.used_bytes + gw_regex_bytes(r.result->public.declared.regexes);
     return rc;
 }
 
@@ -415,6 +411,7 @@ void gw_attributes_free(struct gw_attributes *attributes)
     if (!attributes)
         return;
     struct owned *whole = (struct owned *)attributes;
+    gw_declared_free(&attributes->declared);
     gw_arena_free(&whole->arena);
     free(whole);
 }

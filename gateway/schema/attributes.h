@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "schema/declared.h"
 #include "schema/names.h"
 #include "schema/schema.h"
 
@@ -40,9 +41,9 @@ struct gw_attributes {
     struct gw_names names; /* index: into list */
     const struct gw_attribute *list;
     uint32_t count;
-    bool
-        open; /* patternProperties, or additionalProperties with a schema of its own: every member counts as declared */
-    bool personal; /* one attribute at least, at any depth, is personal or secret */
+    struct gw_declared declared; /* at every depth */
+    size_t bytes;                /* of memory, all of this together */
+    bool personal;               /* one attribute at least, at any depth, is personal or secret */
     enum gw_undeclared undeclared;
     const char *title, *description, *owner, *lake, *partition;
 };

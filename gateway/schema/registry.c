@@ -129,7 +129,7 @@ static int make_entry(struct gw_schemas *schemas, const struct gw_schema_text *c
                                       .program = program,
                                       .attributes = attributes};
     gw_schema_get_size(program, &size);
-    size.bytes += candidate->len;
+    size.bytes += candidate->len + attributes->bytes;
     if (size.bytes > schemas->memory_max - schemas->memory_used) {
         gw_entry_free(entry);
         return gw_error_set(
@@ -247,7 +247,7 @@ static void give_back(struct gw_schemas *schemas, struct gw_schema_entry *made)
     if (!made)
         return;
     gw_schema_get_size(made->program, &size);
-    schemas->memory_used -= size.bytes + made->text_len;
+    schemas->memory_used -= size.bytes + made->text_len + made->attributes->bytes;
     gw_entry_free(made);
 }
 

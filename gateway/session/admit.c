@@ -31,13 +31,13 @@ enum gw_admit_verdict gw_admit_room(struct gw_admission *a, size_t bytes)
     return GW_ADMIT_OK;
 }
 
-uint8_t *gw_admit_scratch(struct gw_admission *a, size_t bytes)
+uint8_t *gw_admit_scratch(struct gw_admission *a, struct gw_admit_memory *memory, size_t bytes)
 {
-    if (a->scratch_bytes < bytes) {
-        a->scratch = gw_arena_alloc(a->arena, 2 * bytes);
-        a->scratch_bytes = a->scratch ? 2 * bytes : 0;
+    if (memory->size < bytes) {
+        memory->bytes = gw_arena_alloc(a->arena, 2 * bytes);
+        memory->size = memory->bytes ? 2 * bytes : 0;
     }
-    return a->scratch;
+    return memory->bytes;
 }
 
 static enum gw_admit_verdict take_event(struct gw_admission *a, const struct trib_wire_batch_item *event)
@@ -185,8 +185,7 @@ enum gw_admit_verdict gw_admit(const struct gw_admit_policy *policy, const struc
 {
     struct gw_admission a;
     memset(&a, 0, offsetof(struct gw_admission, users));
-    a.scratch = NULL;
-    a.scratch_bytes = 0;
+    a.scratch = a.declared = (struct gw_admit_memory){.bytes = NULL};
     a.quarantine = NULL;
     a.quarantine_capacity = 0;
     a.policy = policy;

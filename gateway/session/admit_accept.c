@@ -211,7 +211,7 @@ static enum gw_admit_verdict write_event(struct gw_admission *a, const struct tr
     size_t head = head_as_it_came(a, event);
     if (head == 0 || head > GW_ADMIT_ITEM_OVERHEAD) {
         uint8_t *fields =
-            masked ? gw_admit_scratch(a, event->fields_len + room_for_masks(event->kind)) : NULL;
+            masked ? gw_admit_scratch(a, &a->scratch, event->fields_len + room_for_masks(event->kind)) : NULL;
         uint8_t *end = NULL;
         if (masked && !fields)
             return GW_ADMIT_NO_MEMORY;

@@ -19,7 +19,7 @@ int gw_admit_judge(struct gw_admission *a, const struct trib_wire_batch_item *ev
     a->custom.version = NULL;
     if (!name || !rules->schemas || !a->input->schema_scratch)
         return TRIB_REJECT_UNKNOWN_SCHEMA;
-    uint8_t *room = gw_admit_scratch(a, event->fields_len + GW_ADMIT_ITEM_OVERHEAD);
+    uint8_t *room = gw_admit_scratch(a, &a->declared, event->fields_len + GW_ADMIT_ITEM_OVERHEAD);
     if (!room)
         return TRIB_REJECT_TOO_LARGE;
     struct trib_cbor_reader r;
@@ -49,7 +49,7 @@ uint8_t *gw_admit_pinned(const struct gw_admission *a, uint8_t *out)
 
 static bool is_stored(const struct gw_custom_member *member)
 {
-    return !member->left_out && member->privacy != GW_PRIVACY_SECRET;
+    return member->privacy != GW_PRIVACY_SECRET;
 }
 
 /* What is personal becomes the pseudonym of its text, or of its bytes if it is no text. */

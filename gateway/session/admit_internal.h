@@ -30,6 +30,12 @@ struct gw_admit_user {
     size_t text_len;
 };
 
+/* Grows in the batch's arena; what it held is gone when it is asked for again. */
+struct gw_admit_memory {
+    uint8_t *bytes;
+    size_t size;
+};
+
 struct gw_admission {
     const struct gw_admit_policy *policy;
     const struct gw_admit_input *input;
@@ -50,8 +56,8 @@ struct gw_admission {
     uint32_t contexts_written; /* bit = index */
     uint64_t users_known;      /* bit = place in users that is taken */
     struct gw_admit_user users[1 << GW_ADMIT_USERS_BITS];
-    uint8_t *scratch; /* a fields map being written anew */
-    size_t scratch_bytes;
+    struct gw_admit_memory scratch;  /* a fields map being written anew */
+    struct gw_admit_memory declared; /* of the custom event at hand: what its schema declares */
     struct gw_journal_quarantine *quarantine;
     size_t quarantine_capacity;
     struct gw_custom custom; /* the custom event at hand */
@@ -61,7 +67,7 @@ struct gw_admission {
 enum gw_admit_verdict gw_admit_room(struct gw_admission *a, size_t bytes);
 
 /* Working memory for one event, until it is asked for again; NULL: the arena is full. */
-uint8_t *gw_admit_scratch(struct gw_admission *a, size_t bytes);
+uint8_t *gw_admit_scratch(struct gw_admission *a, struct gw_admit_memory *memory, size_t bytes);
 
 /* --- admit_custom.c --- */
 /* A custom event by its schema: 0 and a->custom, or why not (enum trib_reject). */

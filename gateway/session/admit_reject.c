@@ -85,7 +85,7 @@ static enum gw_admit_verdict seal_event(struct gw_admission *a, const struct tri
     size_t plain_len;
     if (gw_rejected_event_encode(&item, NULL, 0, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;
-    uint8_t *plain = gw_admit_scratch(a, plain_len);
+    uint8_t *plain = gw_admit_scratch(a, &a->scratch, plain_len);
     uint8_t *sealed = gw_arena_alloc(a->arena, plain_len + GW_SEAL_OVERHEAD_MAX);
     if (!plain || !sealed || gw_rejected_event_encode(&item, plain, plain_len, &plain_len) != TRIB_OK)
         return GW_ADMIT_NO_MEMORY;

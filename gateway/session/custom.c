@@ -53,68 +53,87 @@ static enum gw_undeclared undeclared_rule(const struct gw_custom_rules *rules,
     return rule == GW_UNDECLARED_KEEP && attributes->personal ? GW_UNDECLARED_DROP : rule;
 }
 
-static int note_member(const struct gw_cursor *cursor, struct gw_scratch *scratch, const struct gw_value *key,
-                       struct gw_value *child, enum gw_undeclared rule, struct gw_custom *out)
+/* Where the copy of the map goes: its head is one byte, as there are few members. */
+#define HEAD_BYTES 1
+
+static int note_member(struct gw_declared_walk *walk, const struct gw_value *key, struct gw_value *child,
+                       enum gw_undeclared rule, struct gw_custom *out)
 {
-    const size_t mark = scratch->used;
+    struct gw_scratch *scratch = &walk->scratch->memory;
+    const size_t mark = scratch->used, at = walk->len;
+    const struct gw_attributes *attributes = out->version->schema->attributes;
     const char *name;
     size_t len;
+    uint32_t place;
     if (out->member_count == GW_CUSTOM_MEMBERS_MAX)
         return GW_EFULL;
-    int rc = gw_value_text(cursor, key, scratch, &name, &len);
-    if (rc == 0 && child->after == 0)
-        rc = gw_value_finish(cursor, child, GW_SCHEMA_VALUE_DEPTH);
-    if (rc != 0)
-        return rc;
-    const struct gw_attributes *attributes = out->version->schema->attributes;
-    const struct gw_attribute *attribute = gw_attribute_find(attributes, name, len);
+    int rc = gw_value_text(walk->cursor, key, scratch, &name, &len);
+    const int declared = rc == 0 ? gw_declared_find(walk, GW_PLACE_ROOT, name, len, &place) : rc;
+    const struct gw_attribute *attribute = declared > 0 ? gw_attribute_find(attributes, name, len) : NULL;
+    scratch->used = mark;
+    if (declared < 0)
+        return declared;
+    walk->undeclared += declared == 0;
+    if (declared == 0 && rule == GW_UNDECLARED_DROP)
+        return gw_value_finish(walk->cursor, child, GW_SCHEMA_VALUE_DEPTH);
+    const uint32_t key_bytes = child->at - key->at;
+    if (walk->out) {
+        memcpy(walk->out + at, walk->cursor->data + key->at, key_bytes);
+        walk->len += key_bytes;
+    }
+    rc = gw_declared_copy(walk, place, child, GW_SCHEMA_VALUE_DEPTH);
     struct gw_custom_member *member = &out->members[out->member_count++];
     *member = (struct gw_custom_member){.key_at = key->at, .value_at = child->at, .end = child->after};
+    if (walk->out)
+        *member = (struct gw_custom_member){
+            .key_at = (uint32_t)at, .value_at = (uint32_t)at + key_bytes, .end = (uint32_t)walk->len};
     member->privacy = attribute ? attribute->privacy : GW_PRIVACY_NONE;
-    if (!attribute && !attributes->open) {
-        out->undeclared++;
-        if (rule == GW_UNDECLARED_DROP)
-            member->left_out = true;
-    }
-    scratch->used = mark;
-    return 0;
+    return rc;
 }
 
-static int note_members(const struct gw_cursor *cursor, struct gw_scratch *scratch, enum gw_undeclared rule,
-                        struct gw_custom *out)
+static int note_members(struct gw_declared_walk *walk, enum gw_undeclared rule, struct gw_custom *out)
 {
     struct gw_value map, key, child;
-    struct gw_walk walk;
-    int rc = gw_value_read(cursor, 0, &map);
+    struct gw_walk members;
+    int rc = gw_value_read(walk->cursor, 0, &map);
     if (rc != 0)
         return rc;
     if (map.kind != GW_KIND_OBJECT)
         return GW_EPROTOCOL;
-    gw_walk_open(&map, &walk);
-    while ((rc = gw_walk_member(cursor, &walk, &key, &child)) > 0) {
-        rc = note_member(cursor, scratch, &key, &child, rule, out);
+    gw_walk_open(&map, &members);
+    while ((rc = gw_walk_member(walk->cursor, &members, &key, &child)) > 0) {
+        rc = note_member(walk, &key, &child, rule, out);
         if (rc != 0)
             return rc;
-        walk.at = child.after;
+        members.at = child.after;
     }
     return rc;
 }
 
-/* The map without what is undeclared, in room; its length. Secrets stay: the schema judges them. */
-static size_t leave_out(const struct gw_custom *custom, uint8_t *room)
+/*
+ * What is declared, as the schema judges it and as it is stored: from here on the event is its copy in room. Secrets stay: the
+ * schema judges them. Schemas that keep what is undeclared, or refuse it, need no copy.
+ */
+static int take_declared(struct gw_schema_scratch *scratch, const struct gw_cursor *cursor,
+                         enum gw_undeclared rule, uint8_t *room, struct gw_custom *out)
 {
+    struct gw_declared_walk walk = {.declared = &out->version->schema->attributes->declared,
+                                    .cursor = cursor,
+                                    .scratch = scratch,
+                                    .fuel = scratch->fuel_max,
+                                    .out = rule == GW_UNDECLARED_DROP ? room : NULL,
+                                    .len = HEAD_BYTES};
+    scratch->memory.used = 0;
+    int rc = note_members(&walk, rule, out);
+    out->undeclared = walk.undeclared;
+    if (rc != 0 || !walk.out)
+        return rc;
     struct trib_cbor_writer w;
-    trib_cbor_writer_init(&w, room, 9);
-    trib_cbor_put_map(&w, custom->member_count - custom->undeclared);
-    size_t len = w.len;
-    for (uint32_t i = 0; i < custom->member_count; i++) {
-        const struct gw_custom_member *member = &custom->members[i];
-        if (member->left_out)
-            continue;
-        memcpy(room + len, custom->data + member->key_at, member->end - member->key_at);
-        len += member->end - member->key_at;
-    }
-    return len;
+    trib_cbor_writer_init(&w, room, HEAD_BYTES);
+    trib_cbor_put_map(&w, out->member_count);
+    out->data = room;
+    out->data_len = walk.len;
+    return 0;
 }
 
 /* --- the verdict --- */
@@ -176,17 +195,15 @@ int gw_custom_judge(const struct gw_custom_rules *rules, struct gw_schema_scratc
     const enum gw_undeclared rule = undeclared_rule(rules, entry->attributes);
     struct gw_cursor cursor = {
         .data = out->data, .len = (uint32_t)out->data_len, .encoding = GW_ENCODING_CBOR};
-    int rc = note_members(&cursor, &scratch->memory, rule, out);
+    int rc = take_declared(scratch, &cursor, rule, room, out);
     if (rc != 0)
         return code_of_error(rc);
     if (out->undeclared > 0 && rule == GW_UNDECLARED_REJECT) {
         out->keyword = GW_KW_ADDITIONAL_PROPERTIES;
         return TRIB_REJECT_OUT_OF_RANGE;
     }
-    if (out->undeclared > 0 && rule == GW_UNDECLARED_DROP) {
-        cursor.len = (uint32_t)leave_out(out, room);
-        cursor.data = room;
-    }
+    cursor.data = out->data;
+    cursor.len = (uint32_t)out->data_len;
     return judge(entry->program, scratch, &cursor, report, out);
 }
 

@@ -4,9 +4,9 @@
  * The name is that of a subject in the registry: alone it means the newest version, `NAME@N` means version N. An event whose
  * schema is not there is not let in: it waits in quarantine for the registration.
  *
- * Attributes that the schema does not declare are taken out before it judges, or make the event invalid, or stay, as it says
- * itself (x-tributary undeclared) or else the configuration. A schema with personal data keeps none.
- * One walk to see what is declared, one to judge; no tree, no allocation.
+ * What the schema does not declare, at any depth (schema/declared.h), is taken out before it judges, or makes the event
+ * invalid, or stays, as it says itself (x-tributary undeclared) or else the configuration. A schema with personal data keeps none.
+ * One walk to copy what is declared, one to judge; no tree, no allocation.
  */
 #ifndef GW_SESSION_CUSTOM_H
 #define GW_SESSION_CUSTOM_H
@@ -29,21 +29,22 @@ struct gw_custom_rules {
 struct gw_custom_member {
     uint32_t key_at, value_at, end;
     uint8_t privacy; /* enum gw_privacy_class */
-    bool left_out;   /* undeclared */
 };
 
 struct gw_custom {
     const struct gw_schema_version *version; /* that judged it */
-    const uint8_t *data;                     /* the map as the device sent it: what the members point into */
+    const uint8_t *data; /* the map that was judged, and is stored: what the members point into */
     size_t data_len;
     struct gw_custom_member members[GW_CUSTOM_MEMBERS_MAX];
-    uint32_t member_count, undeclared;
-    unsigned keyword; /* that refused it: enum gw_keyword; GW_KW_COUNT: none or a schema `false` */
+    uint32_t member_count;
+    uint32_t undeclared; /* at any depth */
+    unsigned keyword;    /* that refused it: enum gw_keyword; GW_KW_COUNT: none or a schema `false` */
 };
 
 /*
  * 0, or why not (enum trib_reject). data is a well-formed CBOR map, NULL: none. room: for the map without what is undeclared,
- * data_len + 9 bytes. report: NULL, or where all faults go. *out is filled as far as the verdict got.
+ * data_len + 9 bytes, the caller's; *out may point into it. report: NULL, or where all faults go. *out is filled as far as the
+ * verdict got.
  */
 int gw_custom_judge(const struct gw_custom_rules *rules, struct gw_schema_scratch *scratch,
                     struct trib_text schema, const uint8_t *data, size_t data_len, uint8_t *room,

@@ -273,6 +273,90 @@ static void test_personal_attributes_are_masked_and_secret_ones_left_out(void **
         assert_memory_not_equal(x.out.write.entry + i, "planted", 7);
 }
 
+/* {"item": item, "where": {"room": 7, "mail": "planted"}, "steps": [{"n": 1, "mail": {"at": "planted"}}]} */
+static void nested(const char *schema, const char *item, unsigned context)
+{
+    fields_begin(&x, 2);
+    fields_text(&x, TRIB_FIELD_SCHEMA, schema);
+    trib_cbor_put_uint(&x.f, TRIB_FIELD_DATA);
+    trib_cbor_put_map(&x.f, 3);
+    trib_cbor_put_text(&x.f, "item", 4);
+    trib_cbor_put_text(&x.f, item, strlen(item));
+    trib_cbor_put_text(&x.f, "where", 5);
+    trib_cbor_put_map(&x.f, 2);
+    trib_cbor_put_text(&x.f, "room", 4);
+    trib_cbor_put_uint(&x.f, 7);
+    trib_cbor_put_text(&x.f, "mail", 4);
+    trib_cbor_put_text(&x.f, "planted", 7);
+    trib_cbor_put_text(&x.f, "steps", 5);
+    trib_cbor_put_array(&x.f, 1);
+    trib_cbor_put_map(&x.f, 2);
+    trib_cbor_put_text(&x.f, "n", 1);
+    trib_cbor_put_uint(&x.f, 1);
+    trib_cbor_put_text(&x.f, "mail", 4);
+    trib_cbor_put_map(&x.f, 1);
+    trib_cbor_put_text(&x.f, "at", 2);
+    trib_cbor_put_text(&x.f, "planted", 7);
+    batch_event(&x, TRIB_LANE_ROUTINE, TRIB_EVENT_CUSTOM, context, 1);
+}
+
+#define NESTED                                                                                               \
+    "\"where\":{\"properties\":{\"room\":{\"type\":\"integer\"}},\"additionalProperties\":false},"           \
+    "\"steps\":{\"type\":\"array\",\"items\":{\"properties\":{\"n\":{\"type\":\"integer\"}}}}}}"
+
+static const char route[] = "{\"properties\":{\"item\":{\"type\":\"string\"}," NESTED;
+
+static void test_what_nested_objects_hold_beside_what_is_declared_is_undeclared_too(void **state)
+{
+    (void)state;
+    learn("route", route);
+    learn("strict", "{\"x-tributary\":{\"undeclared\":\"reject\"},\"properties\":{\"item\":{}," NESTED);
+    begin();
+    nested("route", "a", 0);
+    nested("strict", "b", 0);
+    batch_context(&x, 1, 99, "film-2", "ann");
+    nested("route", "c", 1); /* another context than the one before: its item is written anew */
+    nested("route", "d", 0); /* and again, when there is memory for that already */
+    assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
+    assert_int_equal(x.out.event_count, 3);
+    assert_int_equal(x.out.undeclared_count, 6);
+    const char *text = stored(&x.out.write);
+    assert_has(text, "\"data\":{\"item\":\"a\",\"where\":{\"room\":7},\"steps\":[{\"n\":1}]}}");
+    assert_has(text, "\"data\":{\"item\":\"c\",\"where\":{\"room\":7},\"steps\":[{\"n\":1}]}}");
+    assert_has(text, "\"data\":{\"item\":\"d\",\"where\":{\"room\":7},\"steps\":[{\"n\":1}]}}");
+    for (size_t i = 0; i + 7 <= x.out.write.entry_len; i++)
+        assert_memory_not_equal(x.out.write.entry + i, "planted", 7);
+    assert_int_equal(x.out.rejected_count, 1);
+    assert_string_equal(gw_reject_keyword(x.out.write.quarantine[0].code), "additionalProperties");
+
+    x.policy.custom.undeclared = GW_UNDECLARED_KEEP;
+    learn("open", "{\"properties\":{\"item\":{},\"where\":{\"properties\":{\"room\":{}}},"
+                  "\"steps\":{\"items\":{\"properties\":{\"n\":{}}}}}}");
+    begin();
+    nested("open", "a", 0);
+    assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
+    assert_has(stored(&x.out.write),
+               "\"where\":{\"room\":7,\"mail\":\"planted\"},\"steps\":[{\"n\":1,\"mail\":"
+               "{\"at\":\"planted\"}}]}}");
+}
+
+static void test_nothing_undeclared_is_kept_deeper_beside_personal_data(void **state)
+{
+    (void)state;
+    learn(
+        "login",
+        "{\"properties\":{\"item\":{\"type\":\"string\",\"x-tributary\":{\"privacy\":\"personal\"}}," NESTED);
+    x.policy.custom.undeclared = GW_UNDECLARED_KEEP;
+    begin();
+    nested("login", "planted@example.org", 0);
+    nested("login", "planted@example.org", 0);
+    assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
+    assert_int_equal(x.out.event_count, 2);
+    assert_has(stored(&x.out.write), ",\"where\":{\"room\":7},\"steps\":[{\"n\":1}]}}");
+    for (size_t i = 0; i + 7 <= x.out.write.entry_len; i++)
+        assert_memory_not_equal(x.out.write.entry + i, "planted", 7);
+}
+
 static void test_sixteen_masked_attributes_have_room(void **state)
 {
     (void)state;
@@ -309,8 +393,12 @@ static void test_judging_allocates_nothing_per_event(void **state)
         "{\"type\":\"object\",\"properties\":{\"mail\":{\"type\":\"string\",\"pattern\":\"^[a-z]+@(a|b)+$\","
         "\"x-tributary\":{\"privacy\":\"personal\"}},\"n\":{\"type\":\"number\"}},\"required\":[\"mail\"]}");
     begin();
+    learn("route", route);
     for (int i = 0; i < 100; i++)
-        CUSTOM("login", "mail", i % 10 ? "ann@ab" : "nobody", "n", "5", "extra", "dropped");
+        if (i % 4 == 1)
+            nested("route", "a", 0);
+        else
+            CUSTOM("login", "mail", i % 10 ? "ann@ab" : "nobody", "n", "5", "extra", "dropped");
     assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
     assert_int_equal(x.out.event_count, 90);
     assert_int_equal(x.out.rejected_count, 10);
@@ -419,6 +507,8 @@ int main(void)
         CUSTOM_TEST(test_what_a_schema_refuses_has_its_keyword),
         CUSTOM_TEST(test_undeclared_attributes_are_dropped_refused_or_kept),
         CUSTOM_TEST(test_personal_attributes_are_masked_and_secret_ones_left_out),
+        CUSTOM_TEST(test_what_nested_objects_hold_beside_what_is_declared_is_undeclared_too),
+        CUSTOM_TEST(test_nothing_undeclared_is_kept_deeper_beside_personal_data),
         CUSTOM_TEST(test_sixteen_masked_attributes_have_room),
         CUSTOM_TEST(test_judging_allocates_nothing_per_event),
         CUSTOM_TEST(test_a_redriven_event_is_what_it_would_have_been),

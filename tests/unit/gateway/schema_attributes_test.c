@@ -56,7 +56,7 @@ static void test_attributes_are_found_wherever_the_root_declares_them(void **sta
     assert_int_equal(found->undeclared, GW_UNDECLARED_REJECT);
     assert_int_equal(found->count, 6);
     assert_true(found->personal);
-    assert_false(found->open);
+    assert_false(found->declared.places[GW_PLACE_ROOT].open);
     assert_string_equal(attribute("a")->type, "string or null");
     assert_string_equal(attribute("a")->description, "an a");
     assert_true(attribute("a")->required);
@@ -75,11 +75,12 @@ static void test_a_schema_for_what_is_not_named_declares_everything(void **state
 {
     (void)state;
     assert_int_equal(read_text("{\"patternProperties\": {\"^x\": {}}}"), 0);
-    assert_true(found->open);
+    assert_int_equal(found->declared.places[GW_PLACE_ROOT].pattern_count, 1); /* what it takes, not more */
+    assert_false(found->declared.places[GW_PLACE_ROOT].open);
     assert_int_equal(read_text("{\"additionalProperties\": {\"type\": \"integer\"}}"), 0);
-    assert_true(found->open);
+    assert_true(found->declared.places[GW_PLACE_ROOT].open);
     assert_int_equal(read_text("{\"additionalProperties\": true, \"properties\": {\"a\": {}}}"), 0);
-    assert_false(found->open);
+    assert_false(found->declared.places[GW_PLACE_ROOT].open);
     assert_int_equal(read_text("true"), 0);
     assert_int_equal(found->count, 0);
 }
