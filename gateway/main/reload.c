@@ -1,7 +1,21 @@
 #include "main/reload.h"
 
+#include <time.h>
+
 #include "observe/log.h"
 #include "observe/metrics.h"
+
+/*
+ * Before anything is swapped, so that a refused reload has swapped nothing. What of the files could be registered is, whatever
+ * comes of the rest: it is an addition, and final.
+ */
+static int take_schemas(struct gw_gateway *gateway, struct gw_error *error)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return gw_schema_disk_reload(gateway->schema_disk, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+                                 error);
+}
 
 static int swap(struct gw_gateway *gateway, struct gw_config *config, struct gw_error *error)
 {
@@ -9,6 +23,8 @@ static int swap(struct gw_gateway *gateway, struct gw_config *config, struct gw_
     int result = gw_config_check_reload(gateway->config, config, error);
     if (result == GW_OK)
         result = gw_log_level_from_name(config->observe.log_level, &level);
+    if (result == GW_OK)
+        result = take_schemas(gateway, error);
     if (result == GW_OK)
         result = gw_ingest_reload(gateway->ingest, config, error);
     if (result == GW_OK)

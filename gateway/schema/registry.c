@@ -251,8 +251,25 @@ static void give_back(struct gw_schemas *schemas, struct gw_schema_entry *made)
     gw_entry_free(made);
 }
 
+/* Who registers: a client, or a file that stands for a version (0: for any). */
+struct origin {
+    bool client;
+    uint32_t version;
+};
+
+/* Files are read while clients register: what a file stands for may have become another's in between. */
+static int refuse_version(const struct gw_schema_subject *subject, const struct gw_schema_text *candidate,
+                          uint32_t version, struct gw_error *error)
+{
+    const uint32_t next = subject ? gw_schema_subject_versions(subject) + 1 : 1;
+    if (version == 0 || version == next)
+        return 0;
+    return gw_error_set(error, GW_ECONFLICT, 0, "the next version of %s is %u: name it so",
+                        candidate->subject, next);
+}
+
 static int register_locked(struct gw_schemas *schemas, const struct gw_schema_text *candidate,
-                           const struct gw_schema_hash *hash, int64_t now_ms, bool client,
+                           const struct gw_schema_hash *hash, int64_t now_ms, const struct origin *origin,
                            struct gw_compat_report *report, const struct gw_schema_version **out,
                            struct gw_error *error)
 {
@@ -261,7 +278,8 @@ static int register_locked(struct gw_schemas *schemas, const struct gw_schema_te
     *out = version_with(there, hash);
     if (*out)
         return 0;
-    int rc = client ? refuse_readonly(schemas, there, candidate->subject, error) : 0;
+    int rc = origin->client ? refuse_readonly(schemas, there, candidate->subject, error)
+                            : refuse_version(there, candidate, origin->version, error);
     const struct gw_schema_entry *entry = NULL;
     struct gw_schema_entry *made = NULL;
     if (rc == 0)
@@ -293,8 +311,8 @@ static int register_locked(struct gw_schemas *schemas, const struct gw_schema_te
 }
 
 static int register_from(struct gw_schemas *schemas, const struct gw_schema_text *candidate, int64_t now_ms,
-                         bool client, struct gw_compat_report *report, const struct gw_schema_version **out,
-                         struct gw_error *error)
+                         const struct origin *origin, struct gw_compat_report *report,
+                         const struct gw_schema_version **out, struct gw_error *error)
 {
     struct gw_schema_hash hash;
     const struct gw_schema_version *found = NULL;
@@ -302,7 +320,7 @@ static int register_from(struct gw_schemas *schemas, const struct gw_schema_text
     if (rc != 0)
         return rc;
     (void)pthread_mutex_lock(&schemas->writer);
-    rc = register_locked(schemas, candidate, &hash, now_ms, client, report, &found, error);
+    rc = register_locked(schemas, candidate, &hash, now_ms, origin, report, &found, error);
     (void)pthread_mutex_unlock(&schemas->writer);
     if (rc == 0)
         *out = found;
@@ -313,14 +331,15 @@ int gw_schemas_register(struct gw_schemas *schemas, const struct gw_schema_text 
                         struct gw_compat_report *report, const struct gw_schema_version **out,
                         struct gw_error *error)
 {
-    return register_from(schemas, candidate, now_ms, true, report, out, error);
+    return register_from(schemas, candidate, now_ms, &(struct origin){.client = true}, report, out, error);
 }
 
 int gw_schemas_register_file(struct gw_schemas *schemas, const struct gw_schema_text *candidate,
-                             int64_t now_ms, struct gw_compat_report *report,
+                             uint32_t version, int64_t now_ms, struct gw_compat_report *report,
                              const struct gw_schema_version **out, struct gw_error *error)
 {
-    return register_from(schemas, candidate, now_ms, false, report, out, error);
+    return register_from(schemas, candidate, now_ms, &(struct origin){.version = version}, report, out,
+                         error);
 }
 
 int gw_schemas_check(struct gw_schemas *schemas, const struct gw_schema_text *candidate, uint32_t version,

@@ -95,9 +95,12 @@ GW_MUST_CHECK int gw_schemas_register(struct gw_schemas *schemas, const struct g
                                       int64_t now_ms, struct gw_compat_report *report,
                                       const struct gw_schema_version **out, struct gw_error *error);
 
-/* The same, from the operator's own files: READONLY, which is about clients, does not refuse it. */
+/*
+ * The same, from the operator's own files: READONLY, which is about clients, does not refuse it. version: what it is to become;
+ * GW_ECONFLICT if that is not the subject's next. 0: the next.
+ */
 GW_MUST_CHECK int gw_schemas_register_file(struct gw_schemas *schemas, const struct gw_schema_text *candidate,
-                                           int64_t now_ms, struct gw_compat_report *report,
+                                           uint32_t version, int64_t now_ms, struct gw_compat_report *report,
                                            const struct gw_schema_version **out, struct gw_error *error);
 
 /*

@@ -19,7 +19,8 @@ struct gw_schema_disk {
     unsigned next; /* number of the next change */
     void (*on_trouble)(const char *text);
     pthread_mutex_t lock;
-    char trouble[256]; /* under lock */
+    char trouble[256];          /* under lock */
+    pthread_mutex_t files_lock; /* one at a time writes the files */
 };
 
 static void set_trouble(struct gw_schema_disk *disk, const char *text)
@@ -81,7 +82,9 @@ static void published(void *context)
     struct gw_error trouble = {.text = ""};
     if (!disk->files || disk->read_files_only)
         return;
+    (void)pthread_mutex_lock(&disk->files_lock);
     int rc = gw_schema_files_save(disk->files, disk->schemas, &trouble);
+    (void)pthread_mutex_unlock(&disk->files_lock);
     set_trouble(disk, rc == 0 ? "" : trouble.text);
 }
 
@@ -138,18 +141,25 @@ static int replay(struct gw_schema_disk *disk, struct gw_error *error)
 
 /* --- files --- */
 
-static int open_files(struct gw_schema_disk *disk, const struct gw_schema_disk_options *options,
-                      struct gw_compat_report *report, struct gw_error *error)
+/* What is new is registered, and what is missing written. */
+static int take_files(struct gw_schema_disk *disk, const struct gw_schema_files_load *how,
+                      struct gw_error *error)
 {
-    struct gw_error trouble = {.text = ""};
     int made = disk->read_files_only ? 0 : gw_files_make_folder(disk->files);
     if (made != 0)
         return gw_error_set(error, gw_files_error(made), made, "schemas.folder %s cannot be made",
                             disk->files);
-    int rc = gw_schema_files_load(disk->files, disk->schemas, options->now_ms, report, error);
-    if (rc == 0 && !disk->read_files_only && gw_schema_files_save(disk->files, disk->schemas, &trouble) != 0)
-        set_trouble(disk, trouble.text);
+    int rc = gw_schema_files_load(disk->files, disk->schemas, how, error);
+    if (rc == 0 || how->go_on)
+        published(disk);
     return rc;
+}
+
+int gw_schema_disk_reload(struct gw_schema_disk *disk, int64_t now_ms, struct gw_error *error)
+{
+    struct gw_compat_report report = {.count = 0};
+    const struct gw_schema_files_load how = {.now_ms = now_ms, .go_on = true, .report = &report};
+    return disk->files ? take_files(disk, &how, error) : 0;
 }
 
 static struct gw_schema_disk *make(const struct gw_schema_disk_options *options, struct gw_schemas *schemas)
@@ -158,6 +168,11 @@ static struct gw_schema_disk *make(const struct gw_schema_disk_options *options,
     if (!disk)
         return NULL;
     if (pthread_mutex_init(&disk->lock, NULL) != 0) {
+        free(disk);
+        return NULL;
+    }
+    if (pthread_mutex_init(&disk->files_lock, NULL) != 0) {
+        (void)pthread_mutex_destroy(&disk->lock);
         free(disk);
         return NULL;
     }
@@ -190,7 +205,8 @@ int gw_schema_disk_open(const struct gw_schema_disk_options *options, struct gw_
     if (rc == 0) {
         gw_schemas_attach(
             schemas, &(struct gw_schemas_store){.context = disk, .append = append, .published = published});
-        rc = disk->files ? open_files(disk, options, report ? report : &own, error) : 0;
+        const struct gw_schema_files_load how = {.now_ms = options->now_ms, .report = report ? report : &own};
+        rc = disk->files ? take_files(disk, &how, error) : 0;
     }
     if (rc != 0) {
         gw_schema_disk_close(disk);
@@ -213,6 +229,7 @@ void gw_schema_disk_close(struct gw_schema_disk *disk)
         return;
     gw_schemas_attach(disk->schemas, &(struct gw_schemas_store){.append = closed});
     (void)pthread_mutex_destroy(&disk->lock);
+    (void)pthread_mutex_destroy(&disk->files_lock);
     free(disk->store);
     free(disk->files);
     free(disk);

@@ -5,7 +5,8 @@
  *
  * Beside that, schemas stand as files for people and for git: FOLDER/SUBJECT/VERSION.json, and FOLDER/ids (id and hash a line).
  * At start, files that are not registered yet are registered, by the same rules as any; a file that differs from what was
- * registered is refused. A file that is missing is written again.
+ * registered is refused. A file that is missing is written again. gw_schema_disk_reload does the same later, and what is wrong with
+ * one subject's files then keeps no other's from being registered.
  */
 #ifndef GW_SCHEMA_REGISTRY_DISK_H
 #define GW_SCHEMA_REGISTRY_DISK_H
@@ -33,6 +34,11 @@ struct gw_schema_disk_options {
 GW_MUST_CHECK int gw_schema_disk_open(const struct gw_schema_disk_options *options,
                                       struct gw_schemas *schemas, struct gw_compat_report *report,
                                       struct gw_schema_disk **out, struct gw_error *error);
+/*
+ * Reads the folder of files again: what is new is registered, what is missing written. Subjects with something wrong are left as
+ * they were; the first fault is told, as by gw_schema_disk_open. One at a time; beside registrations by clients. Blocks on the disk.
+ */
+GW_MUST_CHECK int gw_schema_disk_reload(struct gw_schema_disk *disk, int64_t now_ms, struct gw_error *error);
 /* NULL is allowed. The registry stays, and takes nothing new. */
 void gw_schema_disk_close(struct gw_schema_disk *disk);
 

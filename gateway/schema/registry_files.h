@@ -23,9 +23,15 @@ struct gw_record_memory {
 GW_MUST_CHECK int gw_record_read(const char *text, size_t len, struct gw_record_memory *memory,
                                  struct gw_schemas_record *out);
 
-/* Registers what stands in the folder and is new, in the order of `ids`; refuses what differs. */
-GW_MUST_CHECK int gw_schema_files_load(const char *folder, struct gw_schemas *schemas, int64_t now_ms,
-                                       struct gw_compat_report *report, struct gw_error *error);
+struct gw_schema_files_load {
+    int64_t now_ms; /* UTC, of what is registered */
+    bool go_on;     /* a subject with a fault is left, and the others are taken */
+    struct gw_compat_report *report;
+};
+
+/* Registers what stands in the folder and is new, in the order of `ids`; refuses what differs. *error: the first fault. */
+GW_MUST_CHECK int gw_schema_files_load(const char *folder, struct gw_schemas *schemas,
+                                       const struct gw_schema_files_load *how, struct gw_error *error);
 /* Writes what is missing there, and `ids`. */
 GW_MUST_CHECK int gw_schema_files_save(const char *folder, const struct gw_schemas *schemas,
                                        struct gw_error *error);

@@ -27,8 +27,8 @@ struct loader {
     char *ids;
     struct waiting *list;
     size_t count;
-    int64_t now_ms;
-    struct gw_compat_report *report;
+    const struct gw_schema_files_load *how;
+    unsigned refused; /* subjects that something is wrong with, and are left; the first one's fault is told */
     struct gw_error *error;
 };
 
@@ -129,7 +129,8 @@ static int take(struct loader *l, struct waiting *w)
     }
     const struct gw_schema_text text = {w->subject, w->text, w->len};
     struct gw_error error;
-    int rc = gw_schemas_register_file(l->schemas, &text, l->now_ms, l->report, &there, &error);
+    int rc =
+        gw_schemas_register_file(l->schemas, &text, w->next, l->how->now_ms, l->how->report, &there, &error);
     if (rc != 0)
         return gw_error_set(l->error, rc, 0, "%.120s/%s/%u.json: %.300s", l->folder, w->subject, w->next,
                             error.text);
@@ -147,8 +148,19 @@ static int take(struct loader *l, struct waiting *w)
     return read_next(l, w);
 }
 
+/* One subject's fault is none of the others', if they are to go on. */
+static int leave(struct loader *l, struct waiting *w, int rc, struct gw_error *first)
+{
+    if (rc == 0 || !l->how->go_on)
+        return rc;
+    w->id = 0;
+    if (l->refused++ == 0)
+        *first = *l->error;
+    return 0;
+}
+
 /* Lowest id first: that is the order in which they were registered. */
-static int take_all(struct loader *l)
+static int take_all(struct loader *l, struct gw_error *first)
 {
     for (;;) {
         struct waiting *next = NULL;
@@ -157,13 +169,13 @@ static int take_all(struct loader *l)
                 next = &l->list[i];
         if (!next)
             return 0;
-        int rc = take(l, next);
+        int rc = leave(l, next, take(l, next), first);
         if (rc != 0)
             return rc;
     }
 }
 
-static int open_subject(struct loader *l, const char *name)
+static int open_subject(struct loader *l, const char *name, struct gw_error *first)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -176,42 +188,58 @@ static int open_subject(struct loader *l, const char *name)
         return gw_error_set(l->error, GW_ENOMEM, 0, "schemas: out of memory");
     l->count++;
     int rc = check_names(l, w);
-    return rc == 0 ? read_next(l, w) : rc;
+    if (rc == 0)
+        rc = read_next(l, w);
+    return leave(l, w, rc, first);
 }
 
-int gw_schema_files_load(const char *folder, struct gw_schemas *schemas, int64_t now_ms,
-                         struct gw_compat_report *report, struct gw_error *error)
+static int read_ids(struct loader *l)
 {
-    struct loader l = {
-        .folder = folder, .schemas = schemas, .now_ms = now_ms, .report = report, .error = error};
-    struct dirent **entries = NULL;
     char path[PATH_MAX];
     size_t len;
+    (void)snprintf(path, sizeof path, "%s/" IDS_NAME, l->folder);
+    int rc = gw_files_read(path, IDS_BYTES_MAX, &l->ids, &len);
+    if (rc == 0 || rc == GW_ENOTFOUND)
+        return 0;
+    return gw_error_set(l->error, rc, 0, "%s cannot be read: %s", path, gw_error_text(rc));
+}
+
+static void close_loader(struct loader *l)
+{
+    for (size_t i = 0; l->list && i < l->count; i++) {
+        free(l->list[i].subject);
+        free(l->list[i].text);
+    }
+    free(l->list);
+    free(l->ids);
+}
+
+int gw_schema_files_load(const char *folder, struct gw_schemas *schemas,
+                         const struct gw_schema_files_load *how, struct gw_error *error)
+{
+    struct gw_error first = {.code = 0}, own;
+    struct loader l = {.folder = folder, .schemas = schemas, .how = how, .error = error ? error : &own};
+    struct dirent **entries = NULL;
     int count = scandir(folder, &entries, is_subject, alphasort);
     if (count < 0)
         return gw_error_set(error, gw_files_error(errno), errno, "schemas.folder %s cannot be read", folder);
-    (void)snprintf(path, sizeof path, "%s/" IDS_NAME, folder);
-    int rc = gw_files_read(path, IDS_BYTES_MAX, &l.ids, &len);
-    rc = rc == GW_ENOTFOUND ? 0 : rc;
-    if (rc != 0)
-        (void)gw_error_set(error, rc, 0, "%s cannot be read: %s", path, gw_error_text(rc));
+    int rc = read_ids(&l);
     l.list = calloc((size_t)count + 1, sizeof *l.list);
     if (!l.list && rc == 0)
-        rc = gw_error_set(error, GW_ENOMEM, 0, "schemas: out of memory");
+        rc = gw_error_set(l.error, GW_ENOMEM, 0, "schemas: out of memory");
     for (int i = 0; i < count; i++) {
         if (rc == 0)
-            rc = open_subject(&l, entries[i]->d_name);
+            rc = open_subject(&l, entries[i]->d_name, &first);
         free(entries[i]);
     }
     free(entries);
     if (rc == 0)
-        rc = take_all(&l);
-    for (size_t i = 0; l.list && i < l.count; i++) {
-        free(l.list[i].subject);
-        free(l.list[i].text);
+        rc = take_all(&l, &first);
+    if (rc == 0 && l.refused > 0) {
+        rc = first.code;
+        *l.error = first;
     }
-    free(l.list);
-    free(l.ids);
+    close_loader(&l);
     return rc;
 }
 

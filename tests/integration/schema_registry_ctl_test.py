@@ -140,6 +140,31 @@ def test_a_gateway_takes_schemas_from_a_folder_of_its_configuration(make_gateway
     assert not (folder / "carts").exists() and not (folder / "ids").exists()
 
 
+def test_a_reload_registers_new_files_and_refuses_changed_ones(make_gateway, tmp_path):
+    folder = tmp_path / "checkout"
+    first = write(folder, "orders/1.json", order())
+    gateway = make_gateway({"schemas": {"folder": str(folder), "write": "false"}}).start()
+
+    def reload():
+        return subprocess.run([BIN / "tributaryctl", "--config", gateway.write_config(), "reload"], capture_output=True,
+                              text=True, timeout=20)
+
+    def known(subject):
+        return ctl("export", "--odcs", "--data", gateway.data, subject).returncode == OK
+
+    write(folder, "carts/1.json", order(maximum=9))
+    assert not known("carts")
+    assert reload().returncode == OK
+    assert known("carts")
+    first.write_text(json.dumps(order(minimum=3)))
+    write(folder, "menus/1.json", order(maximum=8))
+    done = reload()
+    assert done.returncode == FAILED and "orders/1.json was changed: registered is sha256 " in done.stderr
+    assert known("menus")  # the others' files are none the worse
+    first.write_text(json.dumps(order()))
+    assert reload().returncode == OK and known("orders")
+
+
 def test_the_catalog_says_what_there_is_where_it_lies_and_who_answers(gateway, tmp_path):
     schema = order({"user": {"type": "string", "description": "who", "x-tributary": {"privacy": "personal"}}})
     assert ctl("register", "orders", write(tmp_path, "1.json", schema), "--data", gateway.data).returncode == OK

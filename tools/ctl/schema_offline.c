@@ -92,7 +92,7 @@ static int judge_candidate(const struct ctl *ctl, struct folder *f, const char *
     if (rc != CTL_OK)
         return rc;
     const struct gw_schema_text candidate = {.subject = subject, .text = text, .len = len};
-    int verdict = enter ? gw_schemas_register_file(f->schemas, &candidate, (int64_t)time(NULL) * 1000,
+    int verdict = enter ? gw_schemas_register_file(f->schemas, &candidate, 0, (int64_t)time(NULL) * 1000,
                                                    &f->report, &version, &error)
                         : gw_schemas_check(f->schemas, &candidate, 0, &f->report, &error);
     free(text);

@@ -243,6 +243,55 @@ static void test_files_are_registered_by_the_rules_for_all(void **state)
     refused(GW_EINVALID, "02.json");
 }
 
+static void test_a_reload_takes_new_files_and_leaves_what_is_wrong(void **state)
+{
+    (void)state;
+    must_open();
+    assert_int_equal(enter("a", A1), 0);
+    assert_int_equal(enter("c", A2), 0);
+    put("schemas/b/1.json", A1);
+    put("schemas/a/2.json", A2);
+    assert_int_equal(gw_schema_disk_reload(it.disk, 5678, &it.error), 0);
+    assert_non_null(find("a", 2));
+    assert_int_equal(find("b", 1)->registered_ms, 5678);
+    put("schemas/a/1.json", A2); /* changed */
+    put("schemas/b/2.json", A2);
+    put("schemas/c/2.json", A1); /* may not follow */
+    assert_int_equal(gw_schema_disk_reload(it.disk, 5679, &it.error), GW_ECONFLICT);
+    assert_non_null(strstr(it.error.text, "a/1.json was changed: registered is sha256 "));
+    assert_string_equal(find("a", 1)->schema->text, A1);
+    assert_non_null(find("b", 2));
+    assert_null(find("c", 2));
+    put("schemas/a/1.json", A1);
+    assert_int_equal(gw_schema_disk_reload(it.disk, 5680, &it.error), GW_ECONFLICT);
+    assert_non_null(strstr(it.error.text, "c/2.json"));
+    char path[200];
+    (void)snprintf(path, sizeof path, "%s/c/2.json", it.files);
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof path, "%s/c/1.json", it.files);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(gw_schema_disk_reload(it.disk, 5681, &it.error), 0);
+    assert_non_null(get("schemas/c/1.json")); /* written again */
+    close_disk();
+    must_open();
+    assert_int_equal(find("b", 2)->registered_ms, 5679);
+}
+
+static void test_a_file_becomes_the_version_that_it_is_named_or_none(void **state)
+{
+    (void)state;
+    const struct gw_schema_text candidate = {.subject = "a", .text = A2, .len = strlen(A2)};
+    const struct gw_schema_version *version;
+    must_open();
+    assert_int_equal(enter("a", A1), 0); /* by a client, after the folder was read */
+    assert_int_equal(gw_schemas_register_file(it.schemas, &candidate, 1, 1, NULL, &version, &it.error),
+                     GW_ECONFLICT);
+    assert_non_null(strstr(it.error.text, "the next version of a is 2"));
+    assert_null(find("a", 2));
+    assert_int_equal(gw_schemas_register_file(it.schemas, &candidate, 2, 1, NULL, &version, &it.error), 0);
+    assert_int_equal(version->version, 2);
+}
+
 static void test_files_of_another_registry_are_refused_by_their_ids(void **state)
 {
     (void)state;
@@ -418,6 +467,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_changed_file_is_refused_with_both_hashes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_are_registered_by_the_rules_for_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_reload_takes_new_files_and_leaves_what_is_wrong, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_file_becomes_the_version_that_it_is_named_or_none, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_files_of_another_registry_are_refused_by_their_ids, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_damage_of_the_store_is_told_and_never_stepped_over, setup,
