@@ -1,25 +1,7 @@
 /* Goals about objects. */
-#include <string.h>
-
-#include "schema/compat_prove.h"
+#include "schema/compat_object.h"
 
 #define OBJECT (1u << GW_KIND_OBJECT)
-
-/* What the writer says of an object, wherever it says it; made once for a goal. */
-struct shape {
-    struct gw_compat_list wide;  /* all schemas that may speak of it, branches included */
-    bool closed;                 /* names that none of them declares are not there */
-    bool free;                   /* ... and names by no property can be there with any value */
-    struct gw_compat_list cases; /* schemas of values under such names, one holds for each; with... */
-    const struct gw_doc_node
-        *pattern_owner; /* ... these being of patternProperties first, as many as it has */
-};
-
-static struct gw_doc_node *property(const struct gw_compat_tree *tree, const struct gw_doc_node *map,
-                                    const char *name, size_t len)
-{
-    return map ? gw_map_get(&tree->resolver.members, map, name, len) : NULL;
-}
 
 /* A schema for what is not named, and more than "anything". */
 static bool speaks(const struct gw_doc_node *rest)
@@ -30,15 +12,6 @@ static bool speaks(const struct gw_doc_node *rest)
 static bool is_false(const struct gw_doc_node *schema)
 {
     return schema && schema->kind == GW_KIND_BOOL && !schema->truth;
-}
-
-static bool keywords(struct gw_compat_tree *tree, struct gw_doc_node *schema,
-                     struct gw_doc_node *kw[GW_KW_COUNT])
-{
-    if (schema->kind != GW_KIND_OBJECT)
-        return false;
-    gw_resolver_keywords(&tree->resolver, schema, kw);
-    return true;
 }
 
 static int widen(struct gw_prover *p, const struct gw_premise *premise, struct gw_compat_list *out)
@@ -68,8 +41,8 @@ static bool declares(struct gw_prover *p, const struct gw_compat_list *wide, con
     struct gw_doc_node *kw[GW_KW_COUNT];
     for (size_t i = 0; i < wide->count; i++) {
         struct gw_doc_node *at = NULL;
-        if (keywords(p->writer, wide->nodes[i], kw) &&
-            (property(p->writer, kw[GW_KW_PROPERTIES], name, len) ||
+        if (gw_object_keywords(p->writer, wide->nodes[i], kw) &&
+            (gw_object_property(p->writer, kw[GW_KW_PROPERTIES], name, len) ||
              speaks(kw[GW_KW_ADDITIONAL_PROPERTIES]) || speaks(kw[GW_KW_UNEVALUATED_PROPERTIES]) ||
              matching(p->c, kw[GW_KW_PATTERN_PROPERTIES], name, len, &at)))
             return true;
@@ -81,7 +54,7 @@ static bool declares(struct gw_prover *p, const struct gw_compat_list *wide, con
 static int add_member(struct gw_prover *p, struct gw_doc_node *const kw[], const char *name, size_t len,
                       struct gw_premise *out)
 {
-    struct gw_doc_node *found = property(p->writer, kw[GW_KW_PROPERTIES], name, len), *at = NULL;
+    struct gw_doc_node *found = gw_object_property(p->writer, kw[GW_KW_PROPERTIES], name, len), *at = NULL;
     bool covered = found != NULL;
     int rc = found ? gw_premise_add(p, out, found) : 0;
     while (rc == 0 && (found = matching(p->c, kw[GW_KW_PATTERN_PROPERTIES], name, len, &at)) != NULL) {
@@ -112,7 +85,7 @@ static bool shuts_undeclared(struct gw_prover *p, const struct gw_premise *premi
     struct gw_doc_node *kw[GW_KW_COUNT];
     bool declares_some = false;
     for (size_t i = 0; i < premise->list.count; i++) {
-        if (!keywords(p->writer, premise->list.nodes[i], kw))
+        if (!gw_object_keywords(p->writer, premise->list.nodes[i], kw))
             continue;
         if (is_false(kw[GW_KW_UNEVALUATED_PROPERTIES]))
             return true;
@@ -121,7 +94,7 @@ static bool shuts_undeclared(struct gw_prover *p, const struct gw_premise *premi
             return false;
     }
     for (size_t i = 0; i < wide->count && !declares_some; i++)
-        declares_some = keywords(p->writer, wide->nodes[i], kw) && kw[GW_KW_PROPERTIES];
+        declares_some = gw_object_keywords(p->writer, wide->nodes[i], kw) && kw[GW_KW_PROPERTIES];
     return p->closed && declares_some;
 }
 
@@ -133,7 +106,7 @@ int gw_premise_member(struct gw_prover *p, const struct gw_premise *premise, con
     *out = (struct gw_premise){.kinds = GW_COMPAT_KINDS};
     int rc = gw_compat_pay(p->c, (uint32_t)premise->list.count * 6);
     for (size_t i = 0; i < premise->list.count && rc == 0; i++)
-        if (keywords(p->writer, premise->list.nodes[i], kw))
+        if (gw_object_keywords(p->writer, premise->list.nodes[i], kw))
             rc = add_member(p, kw, name, len, out);
     *out_possible = (premise->kinds & OBJECT) && out->kinds != 0;
     if (rc == 0 && *out_possible) {
@@ -145,27 +118,19 @@ int gw_premise_member(struct gw_prover *p, const struct gw_premise *premise, con
     return rc;
 }
 
-static bool is_in(const struct gw_doc_node *list, const char *name, size_t len)
-{
-    const struct gw_doc_node *each = list ? list->first : NULL;
-    while (each &&
-           !(each->kind == GW_KIND_STRING && each->text_len == len && memcmp(each->text, name, len) == 0))
-        each = each->next;
-    return each != NULL;
-}
-
 bool gw_premise_requires(struct gw_prover *p, const struct gw_premise *premise, const char *name, size_t len)
 {
     struct gw_doc_node *kw[GW_KW_COUNT];
     for (size_t i = 0; i < premise->list.count; i++)
-        if (keywords(p->writer, premise->list.nodes[i], kw) && is_in(kw[GW_KW_REQUIRED], name, len))
+        if (gw_object_keywords(p->writer, premise->list.nodes[i], kw) &&
+            gw_object_lists(kw[GW_KW_REQUIRED], name, len))
             return true;
     return false;
 }
 
 /* --- names that are no property anywhere --- */
 
-static int add_cases(struct shape *shape, const struct gw_doc_node *map)
+static int add_cases(struct gw_object_shape *shape, const struct gw_doc_node *map)
 {
     int rc = 0;
     for (struct gw_doc_node *each = map->first; each && rc == 0; each = each->next)
@@ -177,13 +142,13 @@ static int add_cases(struct shape *shape, const struct gw_doc_node *map)
  * Each schema that surely holds and has patterns or a rest says: by one of my patterns, or by my rest. The first that has
  * patterns is taken at its word, else the first that has a rest; the others could only say more.
  */
-static int find_cases(struct gw_prover *p, const struct gw_premise *premise, struct shape *shape)
+static int find_cases(struct gw_prover *p, const struct gw_premise *premise, struct gw_object_shape *shape)
 {
     struct gw_doc_node *kw[GW_KW_COUNT], *rest = NULL, *owner = NULL;
     bool patterns_elsewhere = false;
     int rc = 0;
     for (size_t i = 0; i < premise->list.count; i++) {
-        if (!keywords(p->writer, premise->list.nodes[i], kw))
+        if (!gw_object_keywords(p->writer, premise->list.nodes[i], kw))
             continue;
         if (kw[GW_KW_PATTERN_PROPERTIES] && !owner) {
             owner = kw[GW_KW_PATTERN_PROPERTIES];
@@ -197,7 +162,7 @@ static int find_cases(struct gw_prover *p, const struct gw_premise *premise, str
         rc = add_cases(shape, owner);
     }
     for (size_t i = 0; i < shape->wide.count; i++)
-        if (keywords(p->writer, shape->wide.nodes[i], kw) &&
+        if (gw_object_keywords(p->writer, shape->wide.nodes[i], kw) &&
             ((kw[GW_KW_PATTERN_PROPERTIES] && kw[GW_KW_PATTERN_PROPERTIES] != owner) ||
              (speaks(kw[GW_KW_ADDITIONAL_PROPERTIES]) && kw[GW_KW_ADDITIONAL_PROPERTIES] != rest) ||
              speaks(kw[GW_KW_UNEVALUATED_PROPERTIES])))
@@ -208,15 +173,15 @@ static int find_cases(struct gw_prover *p, const struct gw_premise *premise, str
     return rc == 0 ? 0 : gw_compat_break(p->c, rc);
 }
 
-static int survey(struct gw_prover *p, const struct gw_premise *premise, struct shape *out)
+static int survey(struct gw_prover *p, const struct gw_premise *premise, struct gw_object_shape *out)
 {
-    *out = (struct shape){.closed = false};
+    *out = (struct gw_object_shape){.closed = false};
     int rc = widen(p, premise, &out->wide);
     out->closed = rc == 0 && shuts_undeclared(p, premise, &out->wide);
     return rc == 0 ? find_cases(p, premise, out) : rc;
 }
 
-static void free_shape(struct shape *shape)
+static void free_shape(struct gw_object_shape *shape)
 {
     gw_compat_list_free(&shape->wide);
     gw_compat_list_free(&shape->cases);
@@ -241,7 +206,7 @@ static int prove_member(struct gw_prover *p, const struct gw_premise *premise,
 {
     struct gw_premise known;
     bool possible = false, covered = false;
-    struct gw_doc_node *found = property(p->reader, goal[GW_KW_PROPERTIES], name, len), *at = NULL;
+    struct gw_doc_node *found = gw_object_property(p->reader, goal[GW_KW_PROPERTIES], name, len), *at = NULL;
     int rc = gw_premise_member(p, premise, name, len, &known, &possible);
     if (rc == 0 && possible) {
         if (found) {
@@ -264,23 +229,21 @@ static bool seen_before(struct gw_prover *p, const struct gw_compat_list *list, 
 {
     struct gw_doc_node *kw[GW_KW_COUNT];
     for (size_t i = 0; i < before; i++)
-        if (keywords(p->writer, list->nodes[i], kw) &&
-            property(p->writer, kw[GW_KW_PROPERTIES], name->key, name->key_len))
+        if (gw_object_keywords(p->writer, list->nodes[i], kw) &&
+            gw_object_property(p->writer, kw[GW_KW_PROPERTIES], name->key, name->key_len))
             return true;
     return false;
 }
 
-typedef int (*on_name)(struct gw_prover *p, const struct gw_premise *premise,
-                       struct gw_doc_node *const goal[], const char *name, size_t len);
-
-/* Every name that the writer has as a property, once. */
-static int each_name(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
-                     struct gw_doc_node *const goal[], on_name prove)
+int gw_object_each_name(struct gw_prover *p, const struct gw_premise *premise,
+                        const struct gw_object_shape *shape, struct gw_doc_node *const goal[],
+                        gw_object_on_name prove)
 {
     struct gw_doc_node *kw[GW_KW_COUNT];
     int rc = 0;
     for (size_t i = 0; i < shape->wide.count && p->c->broken == 0; i++) {
-        if (!keywords(p->writer, shape->wide.nodes[i], kw) || gw_compat_pay(p->c, 6 + (uint32_t)i * 6) != 0)
+        if (!gw_object_keywords(p->writer, shape->wide.nodes[i], kw) ||
+            gw_compat_pay(p->c, 6 + (uint32_t)i * 6) != 0)
             continue;
         for (const struct gw_doc_node *each = kw[GW_KW_PROPERTIES] ? kw[GW_KW_PROPERTIES]->first : NULL; each;
              each = each->next)
@@ -290,14 +253,15 @@ static int each_name(struct gw_prover *p, const struct gw_premise *premise, cons
     return rc;
 }
 
-static bool is_property(struct gw_prover *p, const struct shape *shape, const struct gw_doc_node *name)
+static bool is_property(struct gw_prover *p, const struct gw_object_shape *shape,
+                        const struct gw_doc_node *name)
 {
     return seen_before(p, &shape->wide, shape->wide.count, name);
 }
 
 /* Properties of the goal that the writer does not have: what came under that name, if anything could. */
-static int prove_new(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
-                     struct gw_doc_node *const goal[])
+static int prove_new(struct gw_prover *p, const struct gw_premise *premise,
+                     const struct gw_object_shape *shape, struct gw_doc_node *const goal[])
 {
     int rc = 0;
     for (struct gw_doc_node *each = goal[GW_KW_PROPERTIES] ? goal[GW_KW_PROPERTIES]->first : NULL; each;
@@ -350,8 +314,9 @@ static bool has_pattern(const struct gw_doc_node *owner, const struct gw_doc_nod
  * value NULL: any. pattern: it is under names that match this; NULL: under names that match none of the owner's patterns, and
  * are otherwise not known.
  */
-static int prove_rest_case(struct gw_prover *p, const struct shape *shape, struct gw_doc_node *value,
-                           const struct gw_doc_node *pattern, struct gw_doc_node *const goal[])
+static int prove_rest_case(struct gw_prover *p, const struct gw_object_shape *shape,
+                           struct gw_doc_node *value, const struct gw_doc_node *pattern,
+                           struct gw_doc_node *const goal[])
 {
     const struct gw_doc_node *map = goal[GW_KW_PATTERN_PROPERTIES];
     bool covered = false;
@@ -367,7 +332,8 @@ static int prove_rest_case(struct gw_prover *p, const struct shape *shape, struc
     return rc;
 }
 
-static int prove_rest(struct gw_prover *p, const struct shape *shape, struct gw_doc_node *const goal[])
+static int prove_rest(struct gw_prover *p, const struct gw_object_shape *shape,
+                      struct gw_doc_node *const goal[])
 {
     int rc = shape->free ? prove_rest_case(p, shape, NULL, NULL, goal) : 0;
     for (size_t i = 0; i < shape->cases.count; i++) {
@@ -391,7 +357,7 @@ static int find_evaluated(struct gw_prover *p, struct gw_doc_node *schema, struc
     *out = (struct evaluated){.all = false};
     int rc = gw_compat_in_place(p->reader, schema, true, &out->by);
     for (size_t i = 0; i < out->by.count && rc == 0; i++)
-        if (keywords(p->reader, out->by.nodes[i], kw))
+        if (gw_object_keywords(p->reader, out->by.nodes[i], kw))
             out->all |= kw[GW_KW_ADDITIONAL_PROPERTIES] ||
                         (out->by.nodes[i] != schema && kw[GW_KW_UNEVALUATED_PROPERTIES]);
     return rc == 0 ? 0 : gw_compat_break(p->c, rc);
@@ -402,8 +368,8 @@ static bool is_evaluated(struct gw_prover *p, const struct evaluated *e, const c
     struct gw_doc_node *kw[GW_KW_COUNT];
     for (size_t i = 0; i < e->by.count; i++) {
         struct gw_doc_node *at = NULL;
-        if (keywords(p->reader, e->by.nodes[i], kw) &&
-            (property(p->reader, kw[GW_KW_PROPERTIES], name, len) ||
+        if (gw_object_keywords(p->reader, e->by.nodes[i], kw) &&
+            (gw_object_property(p->reader, kw[GW_KW_PROPERTIES], name, len) ||
              matching(p->c, kw[GW_KW_PATTERN_PROPERTIES], name, len, &at)))
             return true;
     }
@@ -427,8 +393,8 @@ static int prove_unevaluated_name(struct gw_prover *p, const struct gw_premise *
     return rc;
 }
 
-static int prove_unevaluated(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
-                             struct gw_doc_node *const goal[])
+static int prove_unevaluated(struct gw_prover *p, const struct gw_premise *premise,
+                             const struct gw_object_shape *shape, struct gw_doc_node *const goal[])
 {
     struct gw_doc_node *unevaluated = goal[GW_KW_UNEVALUATED_PROPERTIES];
     struct evaluated e;
@@ -437,7 +403,7 @@ static int prove_unevaluated(struct gw_prover *p, const struct gw_premise *premi
     gw_compat_list_free(&e.by);
     if (rc != 0 || all)
         return rc;
-    rc = each_name(p, premise, shape, goal, prove_unevaluated_name);
+    rc = gw_object_each_name(p, premise, shape, goal, prove_unevaluated_name);
     if (shape->free)
         rc = gw_worse(rc, prove_case_by(p, NULL, unevaluated));
     for (size_t i = 0; i < shape->cases.count; i++)
@@ -445,181 +411,29 @@ static int prove_unevaluated(struct gw_prover *p, const struct gw_premise *premi
     return rc;
 }
 
-/* --- names, counts, dependencies --- */
-
-static int prove_name(struct gw_prover *p, const struct gw_premise *premise, struct gw_doc_node *const goal[],
-                      const char *name, size_t len)
-{
-    const struct gw_doc_node value = {.kind = GW_KIND_STRING, .text = name, .text_len = (uint32_t)len};
-    struct gw_premise known;
-    bool possible = false;
-    int rc = gw_premise_member(p, premise, name, len, &known, &possible);
-    gw_premise_free(&known);
-    if (rc != 0 || !possible ||
-        gw_compat_eval(p->c, p->reader, goal[GW_KW_PROPERTY_NAMES], &value, 16) == GW_YES)
-        return rc;
-    return gw_compat_fault(p->c, goal[GW_KW_PROPERTY_NAMES], "propertyNames",
-                           "\"%.*s\" was allowed as a name", (int)(len > 60 ? 60 : len), name);
-}
-
-static int prove_names(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
-                       struct gw_doc_node *const goal[])
-{
-    struct gw_doc_node *kw[GW_KW_COUNT];
-    struct gw_premise names = {.kinds = 1u << GW_KIND_STRING};
-    int rc = each_name(p, premise, shape, goal, prove_name), more = 0;
-    for (size_t i = 0; i < premise->list.count && more == 0; i++)
-        if (keywords(p->writer, premise->list.nodes[i], kw) && kw[GW_KW_PROPERTY_NAMES])
-            more = gw_premise_add(p, &names, kw[GW_KW_PROPERTY_NAMES]);
-    if (more == 0 && (shape->free || shape->cases.count > 0))
-        more = gw_prove(p, &names, goal[GW_KW_PROPERTY_NAMES]);
-    gw_premise_free(&names);
-    return gw_worse(rc, more);
-}
-
-static int prove_required(struct gw_prover *p, const struct gw_premise *premise,
-                          const struct gw_doc_node *required)
-{
-    int rc = 0;
-    for (const struct gw_doc_node *name = required->first; name; name = name->next)
-        if (!gw_premise_requires(p, premise, name->text, name->text_len))
-            rc = gw_compat_fault(p->c, name, "required", "\"%.*s\" could be missing: leave it optional",
-                                 (int)(name->text_len > 60 ? 60 : name->text_len), name->text);
-    return rc;
-}
-
-static bool at_least(const struct gw_doc_node *a, const struct gw_doc_node *b)
-{
-    struct gw_number left, right;
-    gw_number_parse(a->text, a->text_len, &left);
-    gw_number_parse(b->text, b->text_len, &right);
-    return gw_number_compare(&left, &right) >= 0;
-}
-
-static int prove_counts(struct gw_prover *p, const struct gw_premise *premise, const struct shape *shape,
-                        struct gw_doc_node *const goal[])
-{
-    struct gw_doc_node *kw[GW_KW_COUNT];
-    struct gw_number number;
-    int64_t least = 0, most = INT64_MAX, required = 0, names = 0;
-    bool low = !goal[GW_KW_MIN_PROPERTIES], high = !goal[GW_KW_MAX_PROPERTIES];
-    for (size_t i = 0; i < premise->list.count; i++) {
-        if (!keywords(p->writer, premise->list.nodes[i], kw))
-            continue;
-        low |= goal[GW_KW_MIN_PROPERTIES] && kw[GW_KW_MIN_PROPERTIES] &&
-               at_least(kw[GW_KW_MIN_PROPERTIES], goal[GW_KW_MIN_PROPERTIES]);
-        high |= goal[GW_KW_MAX_PROPERTIES] && kw[GW_KW_MAX_PROPERTIES] &&
-                at_least(goal[GW_KW_MAX_PROPERTIES], kw[GW_KW_MAX_PROPERTIES]);
-        if (kw[GW_KW_REQUIRED] && kw[GW_KW_REQUIRED]->count > required)
-            required = kw[GW_KW_REQUIRED]->count;
-    }
-    for (size_t i = 0; i < shape->wide.count; i++)
-        if (keywords(p->writer, shape->wide.nodes[i], kw) && kw[GW_KW_PROPERTIES])
-            names += kw[GW_KW_PROPERTIES]->count;
-    int rc = 0;
-    if (!low) {
-        gw_number_parse(goal[GW_KW_MIN_PROPERTIES]->text, goal[GW_KW_MIN_PROPERTIES]->text_len, &number);
-        if (!gw_number_to_int(&number, &least) || least > required)
-            rc = gw_compat_fault(p->c, goal[GW_KW_MIN_PROPERTIES], "minProperties",
-                                 "fewer members were allowed");
-    }
-    if (!high) {
-        gw_number_parse(goal[GW_KW_MAX_PROPERTIES]->text, goal[GW_KW_MAX_PROPERTIES]->text_len, &number);
-        (void)gw_number_to_int(&number, &most);
-        if (shape->free || shape->cases.count > 0 || names > most)
-            rc = gw_compat_fault(p->c, goal[GW_KW_MAX_PROPERTIES], "maxProperties",
-                                 "more members were allowed");
-    }
-    return rc;
-}
-
-/* What the writer asks when this member is there. */
-static int add_dependents(struct gw_prover *p, const struct gw_premise *premise,
-                          const struct gw_doc_node *trigger, struct gw_premise *out)
-{
-    static const unsigned lists[] = {GW_KW_DEPENDENT_SCHEMAS, GW_KW_DEPENDENCIES};
-    struct gw_doc_node *kw[GW_KW_COUNT];
-    int rc = gw_premise_copy(premise, out);
-    for (size_t i = 0; i < premise->list.count && rc == 0; i++) {
-        if (!keywords(p->writer, premise->list.nodes[i], kw))
-            continue;
-        for (size_t j = 0; j < 2 && rc == 0; j++) {
-            struct gw_doc_node *found = property(p->writer, kw[lists[j]], trigger->key, trigger->key_len);
-            if (found && found->kind != GW_KIND_ARRAY)
-                rc = gw_premise_add(p, out, found);
-        }
-    }
-    return rc == 0 ? 0 : gw_compat_break(p->c, rc);
-}
-
-static bool depends(struct gw_prover *p, const struct gw_premise *premise, const struct gw_doc_node *trigger,
-                    const struct gw_doc_node *name)
-{
-    struct gw_doc_node *kw[GW_KW_COUNT];
-    if (gw_premise_requires(p, premise, name->text, name->text_len))
-        return true;
-    for (size_t i = 0; i < premise->list.count; i++) {
-        if (!keywords(p->writer, premise->list.nodes[i], kw))
-            continue;
-        const struct gw_doc_node *a = property(p->writer, kw[GW_KW_DEPENDENT_REQUIRED], trigger->key,
-                                               trigger->key_len),
-                                 *b = property(p->writer, kw[GW_KW_DEPENDENCIES], trigger->key,
-                                               trigger->key_len);
-        if (is_in(a, name->text, name->text_len) ||
-            (b && b->kind == GW_KIND_ARRAY && is_in(b, name->text, name->text_len)))
-            return true;
-    }
-    return false;
-}
-
-static int prove_dependent(struct gw_prover *p, const struct gw_premise *premise, struct gw_doc_node *each)
-{
-    struct gw_premise known;
-    bool possible = false;
-    int rc = gw_premise_member(p, premise, each->key, each->key_len, &known, &possible);
-    gw_premise_free(&known);
-    if (rc != 0 || !possible)
-        return rc;
-    rc = add_dependents(p, premise, each, &known);
-    if (rc == 0 && each->kind == GW_KIND_ARRAY) {
-        for (const struct gw_doc_node *name = each->first; name; name = name->next)
-            if (!depends(p, &known, each, name))
-                rc = gw_compat_fault(p->c, name, "dependentRequired",
-                                     "\"%.*s\" could be missing beside \"%.*s\": leave it optional",
-                                     (int)(name->text_len > 60 ? 60 : name->text_len), name->text,
-                                     (int)(each->key_len > 60 ? 60 : each->key_len), each->key);
-    } else if (rc == 0 && gw_prove_quietly(p, &known, each) == GW_ECONFLICT) {
-        rc = gw_compat_fault(p->c, each, "dependentSchemas",
-                             "asks for more beside \"%.*s\" than was asked before",
-                             (int)(each->key_len > 60 ? 60 : each->key_len), each->key);
-    }
-    gw_premise_free(&known);
-    return p->c->broken ? p->c->broken : rc;
-}
-
 int gw_prove_object(struct gw_prover *p, const struct gw_premise *premise, struct gw_doc_node *schema,
                     struct gw_doc_node *const goal[GW_KW_COUNT])
 {
     static const unsigned dependents[] = {GW_KW_DEPENDENT_REQUIRED, GW_KW_DEPENDENT_SCHEMAS,
                                           GW_KW_DEPENDENCIES};
-    struct shape shape;
+    struct gw_object_shape shape;
     (void)schema;
     int rc = survey(p, premise, &shape);
     if (rc == 0) {
-        rc = each_name(p, premise, &shape, goal, prove_member);
+        rc = gw_object_each_name(p, premise, &shape, goal, prove_member);
         rc = gw_worse(rc, prove_new(p, premise, &shape, goal));
         rc = gw_worse(rc, prove_rest(p, &shape, goal));
-        rc = gw_worse(rc, prove_counts(p, premise, &shape, goal));
+        rc = gw_worse(rc, gw_object_prove_counts(p, premise, &shape, goal));
         if (goal[GW_KW_PROPERTY_NAMES])
-            rc = gw_worse(rc, prove_names(p, premise, &shape, goal));
+            rc = gw_worse(rc, gw_object_prove_names(p, premise, &shape, goal));
         if (goal[GW_KW_UNEVALUATED_PROPERTIES])
             rc = gw_worse(rc, prove_unevaluated(p, premise, &shape, goal));
         if (goal[GW_KW_REQUIRED])
-            rc = gw_worse(rc, prove_required(p, premise, goal[GW_KW_REQUIRED]));
+            rc = gw_worse(rc, gw_object_prove_required(p, premise, goal[GW_KW_REQUIRED]));
         for (size_t i = 0; i < 3; i++)
             for (struct gw_doc_node *each = goal[dependents[i]] ? goal[dependents[i]]->first : NULL; each;
                  each = each->next)
-                rc = gw_worse(rc, prove_dependent(p, premise, each));
+                rc = gw_worse(rc, gw_object_prove_dependent(p, premise, each));
     }
     free_shape(&shape);
     return rc;
