@@ -107,7 +107,7 @@ static void settle(struct set *set)
     size_t kept = 0;
     if (set->count == 0)
         return;
-    qsort(set->nodes, set->count, sizeof *set->nodes, by_address);
+    qsort(set->nodes, set->count, sizeof(struct gw_doc_node *), by_address);
     for (size_t i = 1; i < set->count; i++)
         if (set->nodes[i] != set->nodes[kept])
             set->nodes[++kept] = set->nodes[i];
@@ -372,7 +372,7 @@ static int finish_patterns(struct builder *b, struct found *f, struct gw_declare
     size_t count = 0;
     for (size_t i = 0; i < owners->count; i++)
         count += owners->nodes[i]->count;
-    const struct gw_regex **patterns = gw_arena_alloc(b->arena, (count + 1) * sizeof *patterns);
+    const struct gw_regex **patterns = gw_arena_alloc(b->arena, (count + 1) * sizeof(const struct gw_regex *));
     if (!patterns)
         return too_much(b);
     int rc = 0;

@@ -37,7 +37,7 @@ static int copy_member(struct gw_declared_walk *walk, uint32_t place, const stru
     const size_t mark = scratch->used;
     const char *name;
     size_t len;
-    uint32_t to;
+    uint32_t to = GW_PLACE_ANYTHING;
     int rc = gw_value_text(walk->cursor, key, scratch, &name, &len);
     if (rc == 0)
         rc = gw_declared_find(walk, place, name, len, &to);

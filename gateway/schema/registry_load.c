@@ -217,7 +217,7 @@ static void close_loader(struct loader *l)
 int gw_schema_files_load(const char *folder, struct gw_schemas *schemas,
                          const struct gw_schema_files_load *how, struct gw_error *error)
 {
-    struct gw_error first = {.code = 0}, own;
+    struct gw_error first = {.code = 0}, own = {.code = 0};
     struct loader l = {.folder = folder, .schemas = schemas, .how = how, .error = error ? error : &own};
     struct dirent **entries = NULL;
     int count = scandir(folder, &entries, is_subject, alphasort);

@@ -64,7 +64,7 @@ static int note_member(struct gw_declared_walk *walk, const struct gw_value *key
     const struct gw_attributes *attributes = out->version->schema->attributes;
     const char *name;
     size_t len;
-    uint32_t place;
+    uint32_t place = GW_PLACE_ANYTHING;
     if (out->member_count == GW_CUSTOM_MEMBERS_MAX)
         return GW_EFULL;
     int rc = gw_value_text(walk->cursor, key, scratch, &name, &len);
