@@ -372,7 +372,8 @@ static int finish_patterns(struct builder *b, struct found *f, struct gw_declare
     size_t count = 0;
     for (size_t i = 0; i < owners->count; i++)
         count += owners->nodes[i]->count;
-    const struct gw_regex **patterns = gw_arena_alloc(b->arena, (count + 1) * sizeof(const struct gw_regex *));
+    const struct gw_regex **patterns =
+        gw_arena_alloc(b->arena, (count + 1) * sizeof(const struct gw_regex *));
     if (!patterns)
         return too_much(b);
     int rc = 0;
