@@ -27,11 +27,12 @@ int gw_store_error(int lmdb_code)
     case MDB_INCOMPATIBLE:
     case MDB_BAD_TXN:
     case MDB_BAD_DBI:
-    case MDB_PANIC:
     case MDB_CURSOR_FULL:
     case MDB_PAGE_FULL:
     case EINVAL: /* what LMDB answers to sizes that make no sense */
         return GW_EDAMAGED;
+    case MDB_PANIC: /* its meta page could not be written: that is about the disk, not about what the file holds */
+        return GW_EIO;
     default:
         return lmdb_code > 0 ? gw_error_of_errno(lmdb_code) : GW_EIO;
     }

@@ -138,6 +138,60 @@ static void test_seal_goes_on_when_meta_does(void **state)
     assert_int_equal(stats.damaged_segments, 0);
 }
 
+/* After its own page could not be written LMDB answers no reads either. */
+static bool is_out_of_order(const struct gw_meta *meta)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(meta->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0)
+        mdb_txn_abort(txn);
+    return rc == MDB_PANIC;
+}
+
+static void put_meta_out_of_order(struct fixture *f)
+{
+    for (int place = 0; place < 10; place++) {
+        wait_is_over(f);
+        write_fault = (struct fault){.error = EIO, .after = place, .count = 1};
+        (void)!set_cursor_now(f, 1);
+        no_faults();
+        if (is_out_of_order(f->journal->meta))
+            return;
+    }
+    fail_msg("no write put meta out of order");
+}
+
+/* Until meta is renewed its rows and digests cannot be read: that passes, and is no damage of what they are about. */
+static void test_what_needs_meta_waits_until_it_is_renewed(void **state)
+{
+    struct fixture *f = *state;
+    open_journal(f);
+    commit_range(f, "tv-1", 1, 1, 30, 4000);
+    f->journal->active_full = true;
+    commit_range(f, "tv-1", 1, 31, 32, 500);
+    abandon_journal(f);
+    open_journal(f); /* the sealed ones are not mapped yet */
+    commit_range(f, "tv-1", 1, 33, 34, 500);
+    put_meta_out_of_order(f);
+    static struct batch b;
+    make_batch(&b, "tv-2", 2, 0, 1, 500);
+    f->journal->meta->renew_at_ms = UINT64_MAX;
+    assert_int_equal(commit_one(f, &b), GW_EIO);
+    wait_is_over(f);
+    static uint8_t buffer[64 * 1024];
+    struct gw_journal_entry entry;
+    size_t count, needed;
+    uint64_t lost, next;
+    assert_int_equal(
+        gw_journal_read(f->journal, 0, buffer, sizeof buffer, &entry, 1, &count, &next, &lost, &needed),
+        GW_EIO);
+    assert_int_equal(commit_one(f, &b), 0);
+    assert_int_equal(read_all(f, 0).entries, 35);
+    struct gw_journal_stats stats;
+    gw_journal_get_stats(f->journal, &stats);
+    assert_int_equal(stats.damaged_segments, 0);
+}
+
 /* A segment is sealed and another begun, with one call failing: the first, the second ... until it gets through. */
 static void rolls_wherever_it_fails(struct fixture *f, struct fault *fault, int error, unsigned least_places)
 {
@@ -349,6 +403,7 @@ int main(void)
         JOURNAL_TEST(test_meta_mends_wherever_a_write_fails),
         JOURNAL_TEST(test_meta_mends_when_a_write_finds_no_space),
         JOURNAL_TEST(test_seal_goes_on_when_meta_does),
+        JOURNAL_TEST(test_what_needs_meta_waits_until_it_is_renewed),
         JOURNAL_TEST(test_segments_roll_wherever_a_sync_failed),
         JOURNAL_TEST(test_segments_roll_wherever_a_write_failed),
         JOURNAL_TEST(test_probe_finds_space_that_came_back),
