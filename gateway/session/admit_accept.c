@@ -21,28 +21,30 @@ static uint64_t mix(struct trib_text user)
 
 static bool is_same(const struct gw_admit_user *known, struct trib_text user, uint64_t mixed)
 {
-    return known->mixed == mixed && known->user.len == user.len &&
-           memcmp(known->user.ptr, user.ptr, user.len) == 0;
+    return known->mixed == mixed && known->id_len == user.len && memcmp(known->id, user.ptr, user.len) == 0;
 }
 
 /* The pseudonym of a text; NULL when it cannot be computed. Valid until another is asked for. */
 static const struct gw_admit_user *pseudonym_of(struct gw_admission *a, struct trib_text user)
 {
-    const uint64_t mixed = a->input->pseudonyms ? mix(user) : 0;
+    const bool remembered = a->input->pseudonyms && user.len <= GW_ADMIT_USER_BYTES_MAX;
+    const uint64_t mixed = remembered ? mix(user) : 0;
     const unsigned place = (unsigned)(mixed >> (64 - GW_ADMIT_USERS_BITS));
     const uint64_t bit = (uint64_t)1 << place;
     struct gw_admit_user *slot = &a->users[place];
-    if (a->users_known & bit && is_same(slot, user, mixed))
+    if (remembered && a->users_known & bit && is_same(slot, user, mixed))
         return slot;
-    slot->text_len =
-        gw_pseudonym_cached(a->input->pseudonyms, a->policy->pseudonym, user.ptr, user.len, slot->text);
-    slot->user = user;
-    slot->mixed = mixed;
+    slot->text_len = (uint32_t)gw_pseudonym_cached(a->input->pseudonyms, a->policy->pseudonym, user.ptr,
+                                                   user.len, slot->text);
     a->users_known &= ~bit;
     if (slot->text_len == 0)
         return NULL;
-    if (a->input->pseudonyms)
-        a->users_known |= bit;
+    if (!remembered)
+        return slot;
+    slot->mixed = mixed;
+    slot->id_len = (uint32_t)user.len;
+    memcpy(slot->id, user.ptr, user.len);
+    a->users_known |= bit;
     return slot;
 }
 

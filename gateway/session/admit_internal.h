@@ -13,7 +13,8 @@
 
 /* What an item's own head, deltas and context index take at most, with room to spare. */
 #define GW_ADMIT_ITEM_OVERHEAD 64
-#define GW_ADMIT_USERS_BITS 6 /* a batch remembers 64 users; users_known has a bit for each */
+#define GW_ADMIT_USER_BYTES_MAX 48 /* a longer id is left to the thread's table */
+#define GW_ADMIT_USERS_BITS 6      /* a batch remembers 64 users; users_known has a bit for each */
 
 /* The last news of a lane: enough to compute the CRC of its row at the end. */
 struct gw_admit_lane_state {
@@ -22,12 +23,15 @@ struct gw_admit_lane_state {
     bool news;
 };
 
-/* A user id, where it stands in the batch, and its pseudonym. A household has few users, and a batch names them again and again. */
+/*
+ * A user id and its pseudonym. A household has few users, and a batch names them again and again. The id is a copy: what a
+ * custom event's stood in is written over by the next one.
+ */
 struct gw_admit_user {
-    struct trib_text user;
     uint64_t mixed;
+    uint32_t id_len, text_len;
+    char id[GW_ADMIT_USER_BYTES_MAX];
     char text[GW_PSEUDONYM_TEXT_MAX];
-    size_t text_len;
 };
 
 /* Grows in the batch's arena; what it held is gone when it is asked for again. */

@@ -273,6 +273,34 @@ static void test_personal_attributes_are_masked_and_secret_ones_left_out(void **
         assert_memory_not_equal(x.out.write.entry + i, "planted", 7);
 }
 
+/* Each is masked where its event's attributes stand, which is the place of the next one's, too. */
+static void test_each_event_has_the_pseudonym_of_its_own_user(void **state)
+{
+    (void)state;
+    static const char *const users[] = {"same-end-ann-same-end", "same-end-bob-same-end",
+                                        "same-end-ann-same-end"};
+    struct gw_pseudonym_cache *cache;
+    assert_int_equal(gw_pseudonym_cache_new(16, &cache), GW_OK);
+    x.input.pseudonyms = cache;
+    learn("login",
+          "{\"properties\":{\"mail\":{\"type\":\"string\",\"x-tributary\":{\"privacy\":\"personal\"}}}}");
+    begin();
+    for (size_t i = 0; i < 3; i++)
+        CUSTOM("login", "mail", users[i]);
+    assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
+    assert_int_equal(x.out.event_count, 3);
+    const char *at = stored(&x.out.write);
+    for (size_t i = 0; i < 3; i++) {
+        char masked[GW_PSEUDONYM_TEXT_MAX + 1] = {0};
+        gw_pseudonym_text(x.pseudonym, users[i], strlen(users[i]), masked);
+        at = strstr(at, masked);
+        assert_non_null(at);
+        at++;
+    }
+    gw_pseudonym_cache_free(cache);
+    x.input.pseudonyms = NULL;
+}
+
 /* {"item": item, "where": {"room": 7, "mail": "planted"}, "steps": [{"n": 1, "mail": {"at": "planted"}}]} */
 static void nested(const char *schema, const char *item, unsigned context)
 {
@@ -507,6 +535,7 @@ int main(void)
         CUSTOM_TEST(test_what_a_schema_refuses_has_its_keyword),
         CUSTOM_TEST(test_undeclared_attributes_are_dropped_refused_or_kept),
         CUSTOM_TEST(test_personal_attributes_are_masked_and_secret_ones_left_out),
+        CUSTOM_TEST(test_each_event_has_the_pseudonym_of_its_own_user),
         CUSTOM_TEST(test_what_nested_objects_hold_beside_what_is_declared_is_undeclared_too),
         CUSTOM_TEST(test_nothing_undeclared_is_kept_deeper_beside_personal_data),
         CUSTOM_TEST(test_sixteen_masked_attributes_have_room),
