@@ -28,6 +28,7 @@ struct gw_config {
         uint16_t port; /* 0: any, written to data.folder/run/port */
         const char *path;
         const char *certificate, *key;
+        const char *crl;  /* "": nobody is revoked */
         uint32_t threads; /* 0: as many as cores */
         const char *origins[GW_CONFIG_ORIGINS_MAX];
         size_t origin_count;
@@ -69,11 +70,12 @@ struct gw_config {
         uint64_t memory_bytes; /* sum of all credit */
         uint32_t hello_timeout_ms;
         uint32_t handshake_timeout_ms;
-        uint32_t handshakes;    /* in progress */
-        uint32_t address_rate;  /* connections a second; 0: no limit */
-        uint32_t device_rate;   /* connections a minute; 0: no limit */
-        uint32_t device_events; /* a second; 0: no limit */
-        uint32_t hold_ms;       /* without credit, before BYE; 0: for ever */
+        uint32_t handshakes;         /* in progress */
+        uint32_t address_handshakes; /* of one address; 0: no limit */
+        uint32_t address_rate;       /* connections a second; 0: no limit */
+        uint32_t device_rate;        /* connections a minute; 0: no limit */
+        uint32_t device_events;      /* a second; 0: no limit */
+        uint32_t hold_ms;            /* without credit, before BYE; 0: for ever */
         uint32_t keepalive_ms;
     } limits;
     struct {

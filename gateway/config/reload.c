@@ -8,9 +8,9 @@
 
 bool gw_config_reloads(const struct gw_config_key *key)
 {
-    static const char *const paths[] = {"listen.certificate", "listen.key", "listen.origins",
-                                        "auth.client_ca",     "auth.jwks",  "auth.deny",
-                                        "observe.log_level"};
+    static const char *const paths[] = {"listen.certificate", "listen.key",       "listen.origins",
+                                        "listen.crl",         "auth.client_ca",   "auth.jwks",
+                                        "auth.deny",          "observe.log_level"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         if (strcmp(key->path, paths[i]) == 0)
             return true;

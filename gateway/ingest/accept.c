@@ -102,10 +102,23 @@ static bool rate_allows(struct gw_ingest *ingest, const struct gw_peer *peer)
     return false;
 }
 
+/* Else one address could take all places, and the others would wait with those that dribble. */
+static bool handshake_allowed(struct gw_ingest *ingest, const struct gw_peer *peer)
+{
+    if (gw_tally_enter(ingest->address_handshakes, peer))
+        return true;
+    char text[GW_ADDRESS_TEXT_MAX];
+    gw_metric_add(GW_METRIC_HANDSHAKES_REFUSED, 1);
+    gw_log(GW_LOG_WARNING, "ingest.address_handshakes",
+           "an address has as many handshakes in progress as limits.address_handshakes allows",
+           GW_TEXT("peer", gw_peer_text(peer, text)));
+    return false;
+}
+
 /* Takes fd over. */
 static void let_in(struct gw_ingest_thread *thread, int fd, const struct gw_peer *peer, uint64_t deadline_ms)
 {
-    if (!rate_allows(thread->ingest, peer)) {
+    if (!rate_allows(thread->ingest, peer) || !handshake_allowed(thread->ingest, peer)) {
         close(fd);
         return;
     }
@@ -113,10 +126,14 @@ static void let_in(struct gw_ingest_thread *thread, int fd, const struct gw_peer
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     thread->accepting = *peer;
     thread->accepting_deadline_ms = deadline_ms;
+    thread->accepting_tallied = true;
     lws_sock_file_fd_type socket = {.sockfd = fd};
     struct lws *wsi =
         lws_adopt_descriptor_vhost(thread->vhost, LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, socket, NULL, NULL);
     struct gw_connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+    if (thread->accepting_tallied) /* no connection came of it */
+        gw_tally_leave(thread->ingest->address_handshakes, peer);
+    thread->accepting_tallied = false;
     if (connection)
         gw_tls_name_peer(lws_get_ssl(wsi), &connection->peer);
 }

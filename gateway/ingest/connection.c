@@ -38,6 +38,7 @@ struct gw_connection *gw_connection_new(struct gw_ingest_thread *thread, struct 
     connection->peer = thread->accepting;
     connection->number = thread->accepted++;
     connection->waiting = connection->counted = true;
+    thread->accepting_tallied = false; /* it is the connection's now */
     atomic_fetch_add_explicit(&thread->waiting, 1, memory_order_relaxed);
     atomic_fetch_add(&thread->ingest->open_total, 1);
     connection->deadline_ms = thread->accepting_deadline_ms;
@@ -53,6 +54,7 @@ void gw_connection_waits_no_more(struct gw_connection *connection)
 {
     if (connection->waiting) {
         atomic_fetch_sub_explicit(&connection->thread->waiting, 1, memory_order_relaxed);
+        gw_tally_leave(gw_connection_ingest(connection)->address_handshakes, &connection->peer);
         gw_accept_listen(connection->thread);
     }
     connection->waiting = false;
@@ -191,8 +193,23 @@ static void cut(struct gw_connection *connection)
     lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 
+/* Ends it if what let it in does not any more. */
+static void judge(struct gw_connection *connection, int64_t now_s)
+{
+    const char *text = "";
+    enum trib_bye reason = gw_proof_refusal(&connection->proof, connection->thread->settings->credentials,
+                                            connection->session.device, now_s, &text);
+    if (reason == 0)
+        return;
+    gw_metric_add(reason == TRIB_BYE_TIMEOUT ? GW_METRIC_EXPIRED : GW_METRIC_REVOKED, 1);
+    gw_session_bye(&connection->session, reason, 0, text);
+}
+
 void gw_connection_tick(struct gw_connection *connection, uint64_t now_ms)
 {
+    int64_t now_s = (int64_t)(connection->thread->clock.utc_ms / 1000);
+    if (connection->phase == GW_CONNECTION_WEBSOCKET && now_s >= connection->proof.valid_until_s)
+        judge(connection, now_s);
     if (connection->phase == GW_CONNECTION_WEBSOCKET)
         gw_session_tick(&connection->session, now_ms);
     if (now_ms >= connection->deadline_ms && connection->wsi)
@@ -217,36 +234,12 @@ bool gw_connection_evict(struct gw_ingest_thread *thread, uint64_t least_ms)
     return oldest != NULL;
 }
 
-/* Whether what let the connection in still does. 0, or why not. */
-static enum trib_bye unwelcome(const struct gw_connection *connection, const char **out_text)
-{
-    const struct gw_credentials *credentials = connection->thread->settings->credentials;
-    if (gw_deny_has(credentials->deny, connection->session.device)) {
-        *out_text = "this device is on the deny list";
-        return TRIB_BYE_BLOCKED;
-    }
-    bool trusted = connection->by_token
-                       ? credentials->keys && gw_jwks_has(credentials->keys, connection->proof)
-                       : gw_credentials_trusts(credentials, connection->proof);
-    if (trusted)
-        return 0;
-    *out_text = connection->by_token ? "the key of its token was withdrawn"
-                                     : "the authority of its certificate was withdrawn";
-    return TRIB_BYE_AUTH;
-}
-
 void gw_connection_settings(struct gw_connection *connection)
 {
-    const char *text = "";
     if (connection->session.rules) /* also where it is closing: the old ones are freed */
         gw_session_reload(&connection->session, &connection->thread->settings->rules);
-    if (connection->phase != GW_CONNECTION_WEBSOCKET)
-        return;
-    enum trib_bye reason = unwelcome(connection, &text);
-    if (reason != 0) {
-        gw_metric_add(GW_METRIC_REVOKED, 1);
-        gw_session_bye(&connection->session, reason, 0, text);
-    }
+    if (connection->phase == GW_CONNECTION_WEBSOCKET)
+        judge(connection, (int64_t)(connection->thread->clock.utc_ms / 1000));
 }
 
 /* Each at a time of its own: the window is full only where there are many. */

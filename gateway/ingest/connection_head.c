@@ -44,16 +44,20 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
     if (status == 0) {
         struct gw_session_time now;
         gw_clock_utc(&now);
-        uint64_t anchor = 0;
-        enum gw_tls_identity identity = gw_tls_peer_device(lws_get_ssl(connection->wsi), certified, &anchor);
-        if (identity == GW_TLS_DEVICE && !gw_credentials_trusts(settings->credentials, anchor))
-            identity = GW_TLS_NOT_A_DEVICE; /* withdrawn since its handshake began */
+        enum gw_tls_identity identity =
+            gw_tls_peer_device(lws_get_ssl(connection->wsi), certified, &connection->proof);
         status = gw_upgrade_decide(&settings->config, settings->credentials, &request, identity, certified,
                                    now.utc_ms / 1000, &accepted, &reason);
         if (SSL_session_reused(lws_get_ssl(connection->wsi)))
             gw_metric_add(GW_METRIC_RESUMED, 1);
-        connection->by_token = identity == GW_TLS_NO_CERTIFICATE;
-        connection->proof = connection->by_token ? accepted.token_key : anchor;
+        if (identity == GW_TLS_NO_CERTIFICATE)
+            connection->proof = (struct gw_proof){.by_token = true,
+                                                  .anchor = accepted.token_key,
+                                                  .valid_until_s = (int64_t)accepted.token_expires_s};
+        /* Withdrawn or expired since its handshake began? */
+        if (status == 0 && gw_proof_refusal(&connection->proof, settings->credentials, accepted.device,
+                                            (int64_t)(now.utc_ms / 1000), &reason) != 0)
+            status = 401;
     }
     if (status == 0 && gw_handshake_accept(request.key, accept) != GW_OK) {
         status = 400;

@@ -50,22 +50,30 @@ bool gw_credentials_trusts(const struct gw_credentials *credentials, uint64_t an
     return false;
 }
 
-static int note_anchors(struct gw_credentials *credentials, struct gw_error *error)
+/* Of the authorities; and who of theirs is revoked, as far as they themselves have signed. */
+static int note_anchors(struct gw_credentials *credentials, const struct gw_config *config,
+                        struct gw_error *error)
 {
     STACK_OF(X509) *all = X509_STORE_get1_all_certs(credentials->authorities);
     int count = all ? sk_X509_num(all) : 0;
     credentials->anchors = calloc((size_t)count + 1, sizeof *credentials->anchors);
     for (int i = 0; credentials->anchors && i < count; i++)
         credentials->anchors[credentials->anchor_count++] = gw_credentials_anchor(sk_X509_value(all, i));
+    int result = credentials->anchors ? GW_OK : no_memory(error);
+    if (result == GW_OK && config->listen.crl[0] != 0)
+        result = gw_crl_load(config->listen.crl, all, &credentials->crl, error);
     sk_X509_pop_free(all, X509_free);
-    return credentials->anchors ? GW_OK : no_memory(error);
+    return result;
 }
 
 static int load_authorities(struct gw_credentials *credentials, const struct gw_config *config,
                             struct gw_error *error)
 {
     if (config->auth.client_ca_count == 0)
-        return GW_OK;
+        return config->listen.crl[0] == 0
+                   ? GW_OK
+                   : gw_error_set(error, GW_EINVALID, 0,
+                                  "listen.crl needs auth.client_ca: revocation lists are of its authorities");
     credentials->authorities = X509_STORE_new();
     credentials->names = sk_X509_NAME_new_null();
     if (!credentials->authorities || !credentials->names)
@@ -76,7 +84,7 @@ static int load_authorities(struct gw_credentials *credentials, const struct gw_
             SSL_add_file_cert_subjects_to_stack(credentials->names, path) != 1)
             return fail(error, "auth.client_ca: cannot load the device CA", path);
     }
-    return note_anchors(credentials, error);
+    return note_anchors(credentials, config, error);
 }
 
 /* Through a context: it reads the files as a server would, and checks that they belong together. */
@@ -151,6 +159,7 @@ void gw_credentials_free(struct gw_credentials *credentials)
     X509_STORE_free(credentials->authorities);
     sk_X509_NAME_pop_free(credentials->names, X509_NAME_free);
     free(credentials->anchors);
+    gw_crl_free(credentials->crl);
     gw_jwks_free(credentials->keys);
     gw_deny_free(credentials->deny);
     free(credentials);

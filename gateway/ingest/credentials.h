@@ -1,6 +1,6 @@
 /*
  * Everything that decides who the gateway and its devices are: certificate and key, the devices' authorities, the key set
- * for tokens, the deny list. Loaded and checked as a whole, immutable afterwards, shared by all threads.
+ * for tokens, revocation lists, the deny list. Loaded and checked as a whole, immutable afterwards, shared by all threads.
  */
 #ifndef GW_INGEST_CREDENTIALS_H
 #define GW_INGEST_CREDENTIALS_H
@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "ingest/crl.h"
 #include "ingest/deny.h"
 #include "ingest/jwt.h"
 
@@ -21,6 +22,7 @@ struct gw_credentials {
     STACK_OF(X509_NAME) * names; /* of the authorities, for the handshake */
     uint64_t *anchors;           /* of the authorities; see gw_credentials_anchor */
     size_t anchor_count;
+    struct gw_crl *crl;   /* NULL: nobody is revoked */
     struct gw_jwks *keys; /* NULL: no tokens */
     struct gw_deny *deny; /* NULL: nobody is denied */
 };

@@ -1,12 +1,11 @@
 #include "ingest/deny.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/device_id.h"
+#include "ingest/file.h"
 
 struct gw_deny {
     char *text; /* a copy, with each id terminated */
@@ -78,43 +77,13 @@ int gw_deny_parse(const char *text, size_t len, struct gw_deny **out, struct gw_
     return GW_OK;
 }
 
-static int read_all(FILE *file, char **out, size_t *out_len)
-{
-    size_t capacity = 4096, len = 0;
-    char *text = malloc(capacity);
-    while (text) {
-        len += fread(text + len, 1, capacity - len, file);
-        if (len < capacity || capacity > GW_DENY_FILE_MAX)
-            break;
-        char *grown = realloc(text, capacity *= 2);
-        if (!grown)
-            free(text);
-        text = grown;
-    }
-    if (!text)
-        return GW_ENOMEM;
-    if (ferror(file) || len > GW_DENY_FILE_MAX) {
-        free(text);
-        return GW_EIO;
-    }
-    *out = text;
-    *out_len = len;
-    return GW_OK;
-}
-
 int gw_deny_load(const char *path, struct gw_deny **out, struct gw_error *error)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return gw_error_set(error, GW_EIO, errno, "auth.deny: cannot open %s", path);
     char *text = NULL;
     size_t len = 0;
-    int result = read_all(file, &text, &len);
-    (void)fclose(file);
-    if (result == GW_ENOMEM)
-        return gw_error_set(error, GW_ENOMEM, 0, "out of memory");
+    int result = gw_file_read("auth.deny", path, GW_DENY_FILE_MAX, &text, &len, error);
     if (result != GW_OK)
-        return gw_error_set(error, GW_EIO, 0, "auth.deny: cannot read %s, or it is larger than 64 MiB", path);
+        return result;
     struct gw_error inner = {0};
     result = gw_deny_parse(text, len, out, &inner);
     free(text);

@@ -180,6 +180,30 @@ static int first_settings(struct gw_ingest *ingest, struct gw_error *error)
     return gw_settings_new(&config, &ingest->rules, &ingest->settings, error);
 }
 
+static bool crl_out_of_date(const struct gw_credentials *credentials, int64_t now_s)
+{
+    return gw_crl_next_update_s(credentials->crl) <= now_s;
+}
+
+/* Whether threads can go from one to the other while devices are connected. */
+static int check_change(const struct gw_settings *from, const struct gw_settings *to, struct gw_error *error)
+{
+    struct gw_session_time now;
+    gw_clock_utc(&now);
+    int64_t now_s = (int64_t)(now.utc_ms / 1000);
+    /* OpenSSL would keep the certificate of the other kind and show that to some. */
+    if (EVP_PKEY_get_base_id(to->credentials->key) != EVP_PKEY_get_base_id(from->credentials->key))
+        return gw_error_set(error, GW_EINVALID, 0, "listen.key: a key of another kind needs a restart");
+    /* Where those in force are out of date themselves, nothing is lost, and all else can still be reloaded. */
+    if (crl_out_of_date(to->credentials, now_s) && !crl_out_of_date(from->credentials, now_s))
+        return gw_error_set(
+            error, GW_EINVALID, 0,
+            "listen.crl: a list in %s is out of date (nextUpdate is past): what was in force stays; "
+            "get the newest from the authority",
+            to->config.listen.crl);
+    return GW_OK;
+}
+
 int gw_ingest_reload(struct gw_ingest *ingest, struct gw_config *config, struct gw_error *error)
 {
     struct gw_settings *settings, *old = NULL;
@@ -187,10 +211,8 @@ int gw_ingest_reload(struct gw_ingest *ingest, struct gw_config *config, struct 
     if (result != GW_OK)
         return result;
     pthread_mutex_lock(&ingest->reload_lock);
-    if (EVP_PKEY_get_base_id(settings->credentials->key) !=
-        EVP_PKEY_get_base_id(ingest->settings->credentials->key)) {
-        /* OpenSSL would keep the certificate of the other kind and show that to some. */
-        result = gw_error_set(error, GW_EINVALID, 0, "listen.key: a key of another kind needs a restart");
+    result = check_change(ingest->settings, settings, error);
+    if (result != GW_OK) {
         old = settings;
     } else {
         old = ingest->settings;
@@ -228,6 +250,10 @@ static int make_limits(struct gw_ingest *ingest, struct gw_error *error)
                                 config->listen.proxy_from[i]);
     uint64_t address = config->limits.address_rate, device = config->limits.device_rate;
     uint64_t events = config->limits.device_events;
+    if (config->limits.address_handshakes > 0 &&
+        gw_tally_new(config->limits.address_handshakes, config->limits.handshakes,
+                     &ingest->address_handshakes) != GW_OK)
+        return gw_error_set(error, GW_ENOMEM, 0, "no memory or random bytes for limits.address_handshakes");
     int result = make_rates(address * 60, address * BURST_S, &ingest->address_rates, error);
     if (result == GW_OK)
         result = make_rates(device, device, &ingest->device_rates, error);
@@ -365,6 +391,7 @@ void gw_ingest_stop(struct gw_ingest *ingest)
     gw_registry_free(ingest->registry);
     gw_settings_release(ingest->settings);
     gw_tickets_free(ingest->tickets);
+    gw_tally_free(ingest->address_handshakes);
     gw_rates_free(ingest->address_rates);
     gw_rates_free(ingest->device_rates);
     gw_rates_free(ingest->event_rates);

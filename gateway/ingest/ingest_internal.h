@@ -11,8 +11,10 @@
 #include "ingest/frame.h"
 #include "ingest/ingest.h"
 #include "ingest/peer.h"
+#include "ingest/proof.h"
 #include "ingest/rates.h"
 #include "ingest/settings.h"
+#include "ingest/tally.h"
 #include "ingest/tickets.h"
 #include "ingest/tls.h"
 #include "session/session.h"
@@ -48,8 +50,7 @@ struct gw_connection {
     bool cut;             /* it does not read: nothing is sent any more */
     uint64_t deadline_ms; /* then the socket is closed */
     uint64_t reserved_bytes;
-    uint64_t proof; /* of who it is: gw_credentials_anchor, or the token's key (gw_jwt_verify) */
-    bool by_token;  /* which of the two */
+    struct gw_proof proof; /* of who it is */
     struct gw_peer peer;
     struct gw_session session;
     struct gw_frame_reader frames;
@@ -87,6 +88,8 @@ struct gw_ingest_thread {
     struct gw_settings *settings; /* held */
     struct gw_peer accepting;     /* of the connection that libwebsockets is being given */
     uint64_t accepting_deadline_ms;
+    bool accepting_tallied;      /* its handshake is counted, and not its own yet */
+    bool crl_old;                /* the revocation lists are out of date, and that was said */
     struct gw_arrival *arrivals; /* from proxies, see accept.c */
     struct gw_connection_slot *slots, *free_slot;
     size_t slot_count, slot_limit, open_count;
@@ -131,6 +134,7 @@ struct gw_ingest {
     _Atomic size_t open_total;      /* sockets of all threads, without those that are being closed */
     size_t open_limit, evict_below; /* of open_total; beyond open_limit - evict_below silent ones go */
     struct gw_peer_ranges proxies;
+    struct gw_tally *address_handshakes;                         /* NULL: no limit */
     struct gw_rates *address_rates, *device_rates, *event_rates; /* NULL: no limit */
     int accepts_per_wake;
     unsigned thread_count;

@@ -133,7 +133,7 @@ static bool audience_fits(const cJSON *payload, const char *audience)
     return false;
 }
 
-static int check_claims(const cJSON *payload, const char *audience, uint64_t now_s, char *out_device,
+static int check_claims(const cJSON *payload, const char *audience, uint64_t now_s, struct gw_jwt *out,
                         const char **out_reason)
 {
     const cJSON *exp = cJSON_GetObjectItemCaseSensitive(payload, "exp");
@@ -152,13 +152,15 @@ static int check_claims(const cJSON *payload, const char *audience, uint64_t now
         return refuse(out_reason, "the token is not valid yet");
     if (!sub || !gw_device_id_valid(sub, strlen(sub)))
         return refuse(out_reason, "the token's sub is not a device id");
-    memcpy(out_device, sub, strlen(sub) + 1);
+    memcpy(out->device, sub, strlen(sub) + 1);
+    out->expires_s = (uint64_t)exp->valuedouble;
+    if ((double)out->expires_s < exp->valuedouble)
+        out->expires_s++;
     return GW_OK;
 }
 
 int gw_jwt_verify(const struct gw_jwks *keys, const char *token, size_t len, const char *audience,
-                  uint64_t now_s, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1], uint64_t *out_key,
-                  const char **out_reason)
+                  uint64_t now_s, struct gw_jwt *out, const char **out_reason)
 {
     struct parts parts;
     if (len > GW_JWT_BYTES_MAX)
@@ -173,11 +175,11 @@ int gw_jwt_verify(const struct gw_jwks *keys, const char *token, size_t len, con
         result = refuse(out_reason, "the token's signature is wrong");
     if (result == GW_OK) {
         payload = decode_object(parts.payload, parts.payload_len);
-        result = payload ? check_claims(payload, audience, now_s, out_device, out_reason)
+        result = payload ? check_claims(payload, audience, now_s, out, out_reason)
                          : refuse(out_reason, "the token is malformed");
     }
     if (result == GW_OK)
-        *out_key = key->id;
+        out->key = key->id;
     cJSON_Delete(header);
     cJSON_Delete(payload);
     return result;

@@ -27,14 +27,20 @@ size_t gw_jwks_count(const struct gw_jwks *keys);
 /* Whether a key with this kid and this very public key is (still) in the set. */
 bool gw_jwks_has(const struct gw_jwks *keys, uint64_t key);
 
+/* What a good token says. */
+struct gw_jwt {
+    char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1]; /* terminated */
+    uint64_t key;                                /* what gw_jwks_has finds the key by */
+    uint64_t expires_s;                          /* the first second in which it is past; UTC since 1970 */
+};
+
 /*
  * Checks signature, kid, aud (one of them must be `audience`), exp (not past, at most 90 days ahead), nbf (a
- * minute of leeway) and sub (a device id). 0 with the device, terminated, and in out_key what gw_jwks_has finds the
- * key by; GW_EAUTH with *out_reason, a constant text.
+ * minute of leeway) and sub (a device id). GW_EAUTH with *out_reason, a
+ * constant text.
  */
 GW_MUST_CHECK int gw_jwt_verify(const struct gw_jwks *keys, const char *token, size_t len,
-                                const char *audience, uint64_t now_s,
-                                char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1], uint64_t *out_key,
+                                const char *audience, uint64_t now_s, struct gw_jwt *out,
                                 const char **out_reason);
 
 #endif

@@ -202,6 +202,7 @@ static void take_settings(struct gw_ingest_thread *thread, struct gw_settings *s
     struct gw_settings *old = thread->settings;
     struct gw_error error;
     thread->settings = settings;
+    thread->crl_old = false;
     thread->tls_view.credentials = settings->credentials;
     if (gw_tls_renew(thread->tls, &thread->tls_view, &error) != GW_OK)
         gw_log(GW_LOG_ERROR, "ingest.tls", error.text);
@@ -243,6 +244,22 @@ static void on_wake(uv_async_t *handle)
         start_draining(thread);
 }
 
+/* Who is on them stays out; that those who were revoked since get in is not for the devices to pay for (docs/operating.md). */
+static void look_at_crl(struct gw_ingest_thread *thread)
+{
+    const struct gw_crl *crl = thread->settings->credentials->crl;
+    int64_t next_s = gw_crl_next_update_s(crl);
+    gw_metric_set(GW_METRIC_CRL_NEXT_UPDATE, next_s == INT64_MAX ? 0 : (uint64_t)next_s);
+    if (thread->crl_old || next_s > (int64_t)(thread->clock.utc_ms / 1000))
+        return;
+    thread->crl_old = true;
+    gw_log(GW_LOG_WARNING, "ingest.crl_out_of_date",
+           "the certificates on the revocation lists stay refused, but newer ones are not known: renew "
+           "listen.crl and reload",
+           GW_TEXT("file", thread->settings->config.listen.crl), GW_INT("next_update", next_s),
+           GW_UINT("certificates", gw_crl_count(crl)));
+}
+
 static void on_tick(uv_timer_t *handle)
 {
     struct gw_ingest_thread *thread = handle->data;
@@ -250,8 +267,10 @@ static void on_tick(uv_timer_t *handle)
     tick_all(thread);
     gw_accept_tick(thread, gw_clock_mono_ms());
     gw_accept_listen(thread);
-    if (thread->index == 0)
+    if (thread->index == 0) {
         gw_ingest_look_at_room(thread->ingest);
+        look_at_crl(thread);
+    }
     if (thread->draining && (thread->open_count == 0 || gw_clock_mono_ms() >= thread->drain_until_ms))
         uv_stop(&thread->loop);
 }

@@ -14,12 +14,6 @@
 #include "observe/log.h"
 #include "observe/metrics.h"
 
-/* What a ticket says besides the session: who vouched for the device, and until when. Read by this process only. */
-struct ticket_note {
-    uint64_t anchor;
-    int64_t valid_until_s;
-};
-
 static pthread_once_t indices_once = PTHREAD_ONCE_INIT;
 static int view_index = -1, peer_index = -1;
 
@@ -36,11 +30,67 @@ static const char *peer_text(const SSL *ssl, char out[GW_ADDRESS_TEXT_MAX])
     return gw_peer_text(peer ? peer : &unknown, out);
 }
 
+/* --- proofs --- */
+
+static bool proof_of_chain(STACK_OF(X509) * chain, struct gw_proof *out)
+{
+    int count = chain ? sk_X509_num(chain) : 0;
+    if (count == 0 || count - 1 > GW_PROOF_LINKS_MAX)
+        return false;
+    *out = (struct gw_proof){.anchor = gw_credentials_anchor(sk_X509_value(chain, count - 1)),
+                             .valid_until_s = INT64_MAX};
+    for (int i = 0; i < count; i++) {
+        X509 *certificate = sk_X509_value(chain, i);
+        int64_t end = gw_crl_seconds(X509_get0_notAfter(certificate));
+        if (end < out->valid_until_s)
+            out->valid_until_s = end;
+        if (i + 1 < count)
+            out->links[out->link_count++] =
+                gw_crl_link(sk_X509_value(chain, i + 1), X509_get0_serialNumber(certificate));
+    }
+    return true;
+}
+
+static bool proof_of_session(SSL_SESSION *session, struct gw_proof *out)
+{
+    void *data = NULL;
+    size_t len = 0;
+    if (!session || SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof *out)
+        return false;
+    memcpy(out, data, sizeof *out);
+    return true;
+}
+
+/* --- handshakes --- */
+
+static const struct gw_tls_view *view_of(const SSL *ssl)
+{
+    return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), view_index);
+}
+
+/* OpenSSL's own check of lists would refuse the devices of every authority without one, or with one that is out of date. */
+static bool revoked(const SSL *ssl, X509_STORE_CTX *store)
+{
+    const struct gw_crl *crl = view_of(ssl)->credentials->crl;
+    struct gw_proof proof;
+    if (!crl || !proof_of_chain(X509_STORE_CTX_get0_chain(store), &proof))
+        return false;
+    for (uint8_t i = 0; i < proof.link_count; i++)
+        if (gw_crl_has(crl, proof.links[i]))
+            return true;
+    return false;
+}
+
+/* Called for each certificate, the device's own last. */
 static int verify(int ok, X509_STORE_CTX *store)
 {
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    if (ok && X509_STORE_CTX_get_error_depth(store) == 0 && revoked(ssl, store)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REVOKED);
+        ok = 0;
+    }
     if (ok)
         return 1;
-    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     char address[GW_ADDRESS_TEXT_MAX];
     gw_metric_add(GW_METRIC_UPGRADES_REFUSED, 1);
     gw_log(GW_LOG_WARNING, "ingest.certificate_refused", "a client certificate does not verify",
@@ -50,11 +100,6 @@ static int verify(int ok, X509_STORE_CTX *store)
 }
 
 /* --- tickets --- */
-
-static const struct gw_tls_view *view_of(const SSL *ssl)
-{
-    return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), view_index);
-}
 
 static bool set_up_ciphers(const struct gw_ticket_key *key, const uint8_t *iv, EVP_CIPHER_CTX *cipher,
                            EVP_MAC_CTX *mac, int encrypt)
@@ -95,45 +140,14 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
     return result;
 }
 
-static int64_t seconds_of(const ASN1_TIME *time)
-{
-    struct tm parts;
-    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
-}
-
-static bool note_of_chain(STACK_OF(X509) * chain, struct ticket_note *out)
-{
-    int count = chain ? sk_X509_num(chain) : 0;
-    if (count == 0)
-        return false;
-    *out = (struct ticket_note){.anchor = gw_credentials_anchor(sk_X509_value(chain, count - 1)),
-                                .valid_until_s = INT64_MAX};
-    for (int i = 0; i < count; i++) {
-        int64_t end = seconds_of(X509_get0_notAfter(sk_X509_value(chain, i)));
-        if (end < out->valid_until_s)
-            out->valid_until_s = end;
-    }
-    return true;
-}
-
-static bool note_of_session(SSL_SESSION *session, struct ticket_note *out)
-{
-    void *data = NULL;
-    size_t len = 0;
-    if (!session || SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof *out)
-        return false;
-    memcpy(out, data, sizeof *out);
-    return true;
-}
-
-/* A resumed session keeps the note that it came with. */
+/* A resumed session keeps the proof that it came with. */
 static int ticket_made(SSL *ssl, void *context)
 {
     (void)context;
-    struct ticket_note note;
-    if (SSL_session_reused(ssl) || !note_of_chain(SSL_get0_verified_chain(ssl), &note))
+    struct gw_proof proof;
+    if (SSL_session_reused(ssl) || !proof_of_chain(SSL_get0_verified_chain(ssl), &proof))
         return 1;
-    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &note, sizeof note);
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &proof, sizeof proof);
 }
 
 static enum gw_tls_identity device_of(X509 *certificate, char *out_device);
@@ -141,13 +155,13 @@ static enum gw_tls_identity device_of(X509 *certificate, char *out_device);
 static bool still_welcome(const struct gw_tls_view *view, SSL_SESSION *session)
 {
     X509 *certificate = SSL_SESSION_get0_peer(session);
-    struct ticket_note note;
+    struct gw_proof proof;
+    const char *why;
     char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
     if (!certificate)
         return true; /* a token comes with each request */
-    return note_of_session(session, &note) && gw_credentials_trusts(view->credentials, note.anchor) &&
-           note.valid_until_s > (int64_t)time(NULL) && device_of(certificate, device) == GW_TLS_DEVICE &&
-           !gw_deny_has(view->credentials->deny, device);
+    return proof_of_session(session, &proof) && device_of(certificate, device) == GW_TLS_DEVICE &&
+           gw_proof_refusal(&proof, view->credentials, device, (int64_t)time(NULL), &why) == 0;
 }
 
 static SSL_TICKET_RETURN ticket_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
@@ -192,6 +206,7 @@ int gw_tls_renew(SSL_CTX *context, const struct gw_tls_view *view, struct gw_err
     SSL_CTX_set1_cert_store(context, credentials->authorities);
     SSL_CTX_set_client_CA_list(context, names);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, verify);
+    SSL_CTX_set_verify_depth(context, GW_PROOF_LINKS_MAX - 1); /* intermediates */
     return GW_OK;
 }
 
@@ -252,16 +267,14 @@ static enum gw_tls_identity device_of(X509 *certificate, char *out_device)
 }
 
 enum gw_tls_identity gw_tls_peer_device(SSL *ssl, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1],
-                                        uint64_t *out_anchor)
+                                        struct gw_proof *out_proof)
 {
     X509 *certificate = SSL_get0_peer_certificate(ssl);
-    struct ticket_note note;
     if (!certificate)
         return GW_TLS_NO_CERTIFICATE;
     if (SSL_get_verify_result(ssl) != X509_V_OK ||
-        (SSL_session_reused(ssl) ? !note_of_session(SSL_get_session(ssl), &note)
-                                 : !note_of_chain(SSL_get0_verified_chain(ssl), &note)))
+        (SSL_session_reused(ssl) ? !proof_of_session(SSL_get_session(ssl), out_proof)
+                                 : !proof_of_chain(SSL_get0_verified_chain(ssl), out_proof)))
         return GW_TLS_NOT_A_DEVICE;
-    *out_anchor = note.anchor;
     return device_of(certificate, out_device);
 }

@@ -1,7 +1,8 @@
 /*
  * TLS of the device port, on OpenSSL: 1.2 and newer, no renegotiation, no early data; client certificates asked for when
- * device CAs are configured, and refused when they do not verify. Sessions are resumed by tickets (tickets.h); what was
- * withdrawn since a ticket was given (the authority, the device) makes it worthless.
+ * device CAs are configured, and refused when they do not verify or are revoked. Sessions are resumed by tickets (tickets.h);
+ * what was withdrawn since a ticket was given (the authority, the certificate, the device) makes it worthless. A ticket
+ * carries the proof (proof.h) that it was given for; it is read by this process only.
  */
 #ifndef GW_INGEST_TLS_H
 #define GW_INGEST_TLS_H
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "ingest/credentials.h"
 #include "ingest/peer.h"
+#include "ingest/proof.h"
 #include "ingest/tickets.h"
 #include "wire/message.h"
 
@@ -33,11 +35,8 @@ GW_MUST_CHECK int gw_tls_renew(SSL_CTX *context, const struct gw_tls_view *view,
 /* Names the peer for log lines of its handshake. Not copied. */
 void gw_tls_name_peer(SSL *ssl, const struct gw_peer *peer);
 
-/*
- * The verified peer certificate's device, and the authority that it hangs from (gw_credentials_anchor). The CN is never
- * used.
- */
+/* The verified peer certificate's device, and what proves it. The CN is never used. */
 enum gw_tls_identity gw_tls_peer_device(SSL *ssl, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1],
-                                        uint64_t *out_anchor);
+                                        struct gw_proof *out_proof);
 
 #endif

@@ -36,10 +36,14 @@ static int check_token(const struct gw_config *config, const struct gw_jwks *key
         return refuse(out_reason, 401, "the authorization is not a bearer token");
     if (!keys)
         return refuse(out_reason, 401, "this gateway takes no tokens");
-    return gw_jwt_verify(keys, authorization.ptr + scheme, authorization.len - scheme, config->auth.audience,
-                         now_s, out->device, &out->token_key, out_reason) == GW_OK
-               ? 0
-               : 401;
+    struct gw_jwt token;
+    if (gw_jwt_verify(keys, authorization.ptr + scheme, authorization.len - scheme, config->auth.audience,
+                      now_s, &token, out_reason) != GW_OK)
+        return 401;
+    memcpy(out->device, token.device, sizeof out->device);
+    out->token_key = token.key;
+    out->token_expires_s = token.expires_s;
+    return 0;
 }
 
 int gw_upgrade_decide(const struct gw_config *config, const struct gw_credentials *credentials,

@@ -12,6 +12,7 @@ struct gw_upgrade {
     const char *subprotocol;
     char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
     uint64_t token_key; /* which key signed the token (gw_jwt_verify); 0: no token was needed */
+    uint64_t token_expires_s;
 };
 
 /*

@@ -151,6 +151,9 @@ void gw_metrics_print_reference(FILE *out)
         "not keep up |\n"
         "| `tributary_journal_end_offset - tributary_lake_offset` grows for an hour | the lake does not "
         "keep up |\n"
+        "| `tributary_crl_next_update_seconds > 0 and tributary_crl_next_update_seconds - time() < 86400` | "
+        "a revocation list "
+        "(`listen.crl`) is out of date within a day: who is revoked later is not known |\n"
         "| `tributary_ready == 0` for 5 minutes | starting, draining, full or unwritable: `/readyz` says "
         "which |\n",
         out);

@@ -1,6 +1,7 @@
 """Limits on connections: rates, handshakes in progress, time for a header, where a connection comes from, coming back."""
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -218,6 +219,50 @@ def test_handshakes_in_progress_are_limited_and_honest_ones_get_their_turn(make_
     for device in done:
         device.work()
     for one in silent:
+        one.close()
+
+
+def closed_of(connections):
+    """Those that the gateway has closed."""
+    return [one for one in connections if select.select([one], [], [], 0)[0]]
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_an_address_that_dribbles_cannot_keep_another_out(make_gateway, proxy):
+    """Behind a proxy it is the address that its header says."""
+    gateway = make_gateway({"limits": {"handshakes": 8, "address_handshakes": 3, "handshake_timeout": "60s"},
+                            "listen": {"threads": 2, "proxy_from": ["127.0.0.2"]}}).start()
+
+    def where(host):
+        return {"source": "127.0.0.2", "before": proxied(f"203.0.113.{host}")} if proxy else {"source": f"127.0.0.{host}"}
+
+    half_open = []
+    for _ in range(20):
+        place = where(7)
+        half_open.append(plain(gateway, place["source"]))
+        half_open[-1].sendall(place.get("before", b"") + b"\x16\x03")
+    deadline = time.monotonic() + 30
+    while gateway.metric("tributary_handshakes_refused_total") < 17:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for i in range(4):
+        Device(gateway, f"other-{i}", **where(8)).online().work()
+    assert len(closed_of(half_open)) == 17  # three go on, and need not make room
+    for one in half_open:
+        if one not in closed_of(half_open):
+            one.sendall(b"\x01")
+    assert gateway.metric("tributary_handshakes_refused_total") == 17
+    left = next(one for one in half_open if one not in closed_of(half_open))
+    left.close()
+    half_open.remove(left)
+    while True:  # as soon as the gateway has seen that
+        with contextlib.suppress(OSError, d.Gone):
+            Device(gateway, "same", **where(7)).online().work()
+            break
+        assert time.monotonic() < deadline
+    for i in range(4):  # nor does one that is done with its handshake take a place
+        Device(gateway, f"same-{i}", **where(7)).online().work()
+    for one in half_open:
         one.close()
 
 

@@ -4,6 +4,7 @@ import base64
 import datetime
 import ipaddress
 import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -26,20 +27,40 @@ def _name(text):
 
 
 class Authority:
-    def __init__(self, name):
+    def __init__(self, name, above=None, below=0):
+        """above: the authority that it is an intermediate of. below: how many intermediates may stand below it."""
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = _name(name)
+        above = above or self
         now = datetime.datetime.utcnow()
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         self.certificate = (
-            x509.CertificateBuilder().subject_name(self.name).issuer_name(self.name)
+            x509.CertificateBuilder().subject_name(self.name).issuer_name(above.name)
             .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=30))
-            .add_extension(x509.BasicConstraints(True, 0), True).add_extension(usage, True)
-            .sign(self.key, hashes.SHA256()))
+            .add_extension(x509.BasicConstraints(True, below), True).add_extension(usage, True)
+            .sign(above.key, hashes.SHA256()))
 
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def crl(self, folder, certificates, ended=False):
+        """A revocation list (PEM) of these certificate files, made by openssl. ended: its next update is past."""
+        folder.mkdir(exist_ok=True)
+        key, own, index, config = (folder / name for name in ("ca.key", "ca.crt", "index.txt", "ca.cnf"))
+        key.write_bytes(self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        own.write_bytes(self.pem())
+        serials = [x509.load_pem_x509_certificate(one.read_bytes()).serial_number for one in certificates]
+        hexes = [f"{serial:x}" for serial in serials]
+        index.write_text("".join(f"R\t491231235959Z\t250101000000Z\t{h.zfill(len(h) + len(h) % 2).upper()}\tunknown\t/CN=x\n"
+                                 for h in hexes))
+        config.write_text(f"[ca]\ndefault_ca = own\n[own]\ndatabase = {index}\ndefault_md = sha256\n")
+        times = ["-crl_lastupdate", "20250101000000Z", "-crl_nextupdate", "20250201000000Z"] if ended else ["-crldays", "7"]
+        made = subprocess.run(["openssl", "ca", "-gencrl", "-batch", "-config", config, "-keyfile", key, "-cert", own, *times],
+                              capture_output=True, timeout=30)
+        assert made.returncode == 0, made.stderr.decode()
+        return made.stdout
 
     def issue(self, common_name, names, purpose, expired=False, seconds=None):
         key = ec.generate_private_key(ec.SECP256R1())

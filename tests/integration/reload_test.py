@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 import device as d
 from device import Device, Refused
 from gateway import BIN, Gateway
-from pki import Pki
+from pki import DEVICE_URI, Authority, Pki
 
 IN_TIME = 5
 
@@ -306,6 +306,159 @@ def test_an_expired_certificate_does_not_resume(own, tmp_path):
     time.sleep(4.5)
     with pytest.raises((ssl.SSLError, d.Gone, ConnectionError)):
         device.connect()
+
+
+# --- what ends by itself ---
+
+
+def test_a_certificate_and_a_token_that_expire_end_their_connections(own):
+    own.start()
+    other = Device(own, "dev-other").online().work()
+    pair = own.pki.device("dev-cert", seconds=4)
+    ends = x509.load_pem_x509_certificate(pair[0].read_bytes()).not_valid_after.timestamp() - time.timezone
+    certified = Resuming(own, "dev-cert", certificate=pair).online().work()
+    certified.leave()
+    certified.online().work()
+    assert certified.resumed  # which knows of its end from the ticket
+    ends = {"dev-cert": ends, "dev-token": int(time.time()) + 4}
+    holder = Device(own, "dev-token", token=own.pki.token("dev-token", exp=ends["dev-token"])).online().work()
+    for device in (certified, holder):
+        device.expect_bye(d.BYE_TIMEOUT)  # not fatal: it may have another by now
+        assert -1 < time.time() - ends[device.name] < IN_TIME
+    assert own.metric("tributary_expired_total") == 2 and own.metric("tributary_revoked_total") == 0
+    other.work()
+    Device(own, "dev-cert").online().work()
+    assert refused(holder) == 401
+    with pytest.raises((ssl.SSLError, d.Gone, ConnectionError)):
+        certified.connect()
+
+
+# --- revocation lists ---
+
+
+@pytest.fixture
+def listed(own):
+    own.crl = own.pki.folder / "devices.crl"
+    own.crl.write_bytes(own.pki.device_ca.crl(own.pki.folder / "lists", []))
+    own.settings["listen"]["crl"] = str(own.crl)
+    return own
+
+
+def lists(gateway, *certificates, ended=False):
+    return gateway.pki.device_ca.crl(gateway.pki.folder / "lists", certificates, ended)
+
+
+def refused_in_handshake(device):
+    with pytest.raises((ssl.SSLError, d.Gone, ConnectionError)):
+        device.connect()
+
+
+def test_a_revoked_certificate_is_cut_in_time_and_stays_out(listed):
+    listed.start()
+    pair = listed.pki.device("dev-sold")
+    sold, other = Resuming(listed, "dev-sold", certificate=pair).online(), Resuming(listed, "dev-other").online()
+    holder = Device(listed, "dev-token", token=listed.pki.token("dev-token")).online().work()
+    for device in (sold, other):
+        device.work().leave()
+        device.online().work()
+        assert device.resumed
+    listed.crl.write_bytes(lists(listed, pair[0]))
+    began = time.monotonic()
+    assert reload(listed) is None
+    sold.expect_bye(d.BYE_AUTH)
+    assert time.monotonic() - began < IN_TIME
+    for _ in range(8):  # on whichever thread
+        refused_in_handshake(Device(listed, "dev-sold", certificate=pair))
+    refused_in_handshake(sold)  # nor by its ticket
+    other.work().leave()
+    other.online().work()
+    assert other.resumed
+    holder.work()
+    Device(listed, "dev-sold", certificate=listed.pki.device("dev-sold")).online().work()  # a new one counts
+    assert listed.metric("tributary_revoked_total") == 1
+    assert any(line["reason"] == "certificate revoked" for line in listed.log_lines("ingest.certificate_refused"))
+    der = subprocess.run(["openssl", "crl", "-outform", "DER"], input=lists(listed, other.connect_arguments["certificate"][0]),
+                         capture_output=True, timeout=30, check=True).stdout
+    listed.crl.write_bytes(der)
+    assert reload(listed) is None
+    other.expect_bye(d.BYE_AUTH)
+    sold.online().work()  # it was only on hold
+
+
+def test_a_revoked_intermediate_cuts_all_below_it_and_no_others(listed):
+    root = listed.pki.device_ca = Authority("test root", below=1)
+    (listed.pki.folder / "device-ca.crt").write_bytes(root.pem())
+    listed.crl.write_bytes(lists(listed))
+    between = [Authority(f"line {i}", above=root) for i in range(2)]
+    pairs = []
+    for i, authority in enumerate(between):
+        pem, key = authority.issue(f"dev-{i}", [x509.UniformResourceIdentifier(f"{DEVICE_URI}dev-{i}")],
+                                   ExtendedKeyUsageOID.CLIENT_AUTH)
+        pairs.append(listed.pki._store(f"chained-{i}", (pem + authority.pem(), key)))
+        (listed.pki.folder / f"between-{i}.crt").write_bytes(authority.pem())
+    listed.start()
+    first, second = (Device(listed, f"dev-{i}", certificate=pair).online().work() for i, pair in enumerate(pairs))
+    listed.crl.write_bytes(lists(listed, listed.pki.folder / "between-0.crt"))
+    assert reload(listed) is None
+    first.expect_bye(d.BYE_AUTH)
+    refused_in_handshake(first)
+    second.work()
+    # An intermediate's own list counts when the gateway knows the intermediate.
+    (listed.pki.folder / "device-ca.crt").write_bytes(root.pem() + between[1].pem())
+    listed.crl.write_bytes(listed.crl.read_bytes() + between[1].crl(listed.pki.folder / "more", [pairs[1][0]]))
+    assert reload(listed) is None
+    second.expect_bye(d.BYE_AUTH)
+    refused_in_handshake(first)
+    refused_in_handshake(second)
+
+
+def test_a_list_that_cannot_be_used_changes_nothing(listed):
+    sold, kept = listed.pki.device("dev-sold"), listed.pki.device("dev-kept")
+    listed.crl.write_bytes(lists(listed, sold[0]))
+    listed.start()
+    device = Device(listed, "dev-kept", certificate=kept).online().work()
+    listed.deny.write_text("dev-kept\n")  # what must not take effect as long as something else is wrong
+    for content, why in ((b"", "holds no revocation list"), (b"nonsense", "list 1 is no revocation list"),
+                         (listed.pki.foreign_ca.crl(listed.pki.folder / "more", [kept[0]]), "not in auth.client_ca"),
+                         (lists(listed, kept[0])[:-60], "list 1 is no revocation list"),
+                         (lists(listed, kept[0], ended=True), "is out of date")):
+        listed.crl.write_bytes(content)
+        said = reload(listed)
+        assert "listen.crl" in said and why in said, said
+    listed.crl.unlink()
+    assert "listen.crl: cannot open" in reload(listed)
+    device.work()
+    refused_in_handshake(Device(listed, "dev-sold", certificate=sold))  # the one before stays
+    assert listed.metric("tributary_reloads_refused_total") == 6 and listed.metric("tributary_revoked_total") == 0
+
+
+def test_a_list_out_of_date_still_refuses_whom_it_names_and_nobody_else(listed):
+    sold = listed.pki.device("dev-sold")
+    listed.crl.write_bytes(lists(listed, sold[0], ended=True))
+    listed.start()
+    refused_in_handshake(Device(listed, "dev-sold", certificate=sold))
+    device = Device(listed, "dev-kept").online().work()
+    deadline = time.monotonic() + 10
+    while not listed.log_lines("ingest.crl_out_of_date"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert listed.metric("tributary_crl_next_update_seconds") == 1738368000
+    listed.deny.write_text("dev-kept\n")
+    assert reload(listed) is None  # what is urgent does not wait for the authority
+    device.expect_bye(d.BYE_BLOCKED)
+    listed.crl.write_bytes(lists(listed, sold[0]))
+    assert reload(listed) is None
+    refused_in_handshake(Device(listed, "dev-sold", certificate=sold))
+    del listed.settings["listen"]["crl"]
+    assert reload(listed) is None
+    Device(listed, "dev-sold", certificate=sold).online().work()
+
+
+def test_lists_without_authorities_are_refused_at_the_start(listed):
+    del listed.settings["auth"]["client_ca"]
+    listed.data.mkdir()
+    code, said = listed.run_to_failure()
+    assert code == 1 and "listen.crl needs auth.client_ca" in said
 
 
 def test_without_tickets_nothing_is_resumed(own):

@@ -13,18 +13,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct gw_jwks *known;
     struct gw_jwks *parsed = NULL;
-    char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
+    struct gw_jwt token;
     const char *reason = NULL;
-    uint64_t key;
     if (!known &&
         (gw_jwks_parse(key_set, sizeof key_set - 1, &known, NULL) != 0 || gw_jwks_count(known) != 1))
         abort();
-    if (gw_jwt_verify(known, (const char *)data, size, "tributary", 1790000000, device, &key, &reason) == 0 ||
+    if (gw_jwt_verify(known, (const char *)data, size, "tributary", 1790000000, &token, &reason) == 0 ||
         !reason)
         abort();
     if (gw_jwks_parse((const char *)data, size, &parsed, NULL) == 0) {
-        if (gw_jwt_verify(parsed, (const char *)data, size, "tributary", 1790000000, device, &key, &reason) ==
-            0)
+        if (gw_jwt_verify(parsed, (const char *)data, size, "tributary", 1790000000, &token, &reason) == 0)
             abort();
         gw_jwks_free(parsed);
     }

@@ -31,20 +31,19 @@ static void test_good_tokens_are_taken_and_bad_ones_refused_with_their_reason(vo
     assert_int_equal(gw_jwks_count(keys), 2); /* the RSA key and the one for encryption are left out */
     for (size_t i = 0; i < sizeof VECTORS / sizeof VECTORS[0]; i++) {
         const struct vector *v = &VECTORS[i];
-        char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1] = "untouched";
+        struct gw_jwt token = {.device = "untouched"};
         const char *reason = "";
-        uint64_t key = 0;
         size_t len = strlen(v->token);
         char *exact = malloc(len ? len : 1); /* not terminated, so that a sanitizer sees an overrun */
         memcpy(exact, v->token, len);
-        int result = gw_jwt_verify(keys, exact, len, VECTOR_AUDIENCE, VECTOR_NOW, device, &key, &reason);
+        int result = gw_jwt_verify(keys, exact, len, VECTOR_AUDIENCE, VECTOR_NOW, &token, &reason);
         free(exact);
         bool as_expected = v->reason ? result == GW_EAUTH && strstr(reason, v->reason) : result == 0;
         if (!as_expected)
             print_error("%s: %d, %s\n", v->what, result, reason);
         assert_true(as_expected);
-        assert_string_equal(device, v->reason ? "untouched" : "dev-1");
-        assert_int_equal(gw_jwks_has(keys, key), !v->reason);
+        assert_string_equal(token.device, v->reason ? "untouched" : "dev-1");
+        assert_int_equal(gw_jwks_has(keys, token.key), !v->reason);
     }
     gw_jwks_free(keys);
 }
@@ -58,17 +57,32 @@ static void test_a_changed_character_anywhere_breaks_a_token(void **state)
         size_t len = strlen(VECTORS[v].token);
         memcpy(token, VECTORS[v].token, len + 1);
         for (size_t i = 0; i < len; i++) {
-            char device[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
+            struct gw_jwt out;
             const char *reason;
-            uint64_t key;
             char kept = token[i];
             token[i] = kept == 'A' ? 'B' : 'A';
-            assert_int_equal(
-                gw_jwt_verify(keys, token, len, VECTOR_AUDIENCE, VECTOR_NOW, device, &key, &reason),
-                GW_EAUTH);
+            assert_int_equal(gw_jwt_verify(keys, token, len, VECTOR_AUDIENCE, VECTOR_NOW, &out, &reason),
+                             GW_EAUTH);
             token[i] = kept;
         }
     }
+    gw_jwks_free(keys);
+}
+
+static void test_the_end_of_a_token_is_the_first_second_in_which_it_is_refused(void **state)
+{
+    (void)state;
+    struct gw_jwks *keys = load();
+    const char *token = VECTORS[0].token, *reason;
+    struct gw_jwt out, late;
+    assert_int_equal(gw_jwt_verify(keys, token, strlen(token), VECTOR_AUDIENCE, VECTOR_NOW, &out, &reason),
+                     0);
+    assert_true(out.expires_s > VECTOR_NOW);
+    assert_int_equal(
+        gw_jwt_verify(keys, token, strlen(token), VECTOR_AUDIENCE, out.expires_s - 1, &late, &reason), 0);
+    assert_int_equal(
+        gw_jwt_verify(keys, token, strlen(token), VECTOR_AUDIENCE, out.expires_s, &late, &reason), GW_EAUTH);
+    assert_string_equal(reason, "the token has expired");
     gw_jwks_free(keys);
 }
 
@@ -128,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_tokens_are_taken_and_bad_ones_refused_with_their_reason),
         cmocka_unit_test(test_a_changed_character_anywhere_breaks_a_token),
+        cmocka_unit_test(test_the_end_of_a_token_is_the_first_second_in_which_it_is_refused),
         cmocka_unit_test(test_bad_key_sets_are_refused),
         cmocka_unit_test(test_base64url_is_strict),
     };
