@@ -1,8 +1,11 @@
+#!/usr/bin/python3
 """
 What judging events by their schema costs, in ns per event: from CBOR against a bare decode walk in the same run, and from
 JSON bytes, parsing included, against public validators on the same documents.
 
-    python3 tests/bench/schema.py [--build build/release] [--schema session.end] [--events 1000] [--seconds 2]
+    schema.py [--schema session.end] [--events 1000] [--seconds 2] [--walk-limit 2] [--no-peers] [--json FILE]
+
+It fails if validation takes more than --walk-limit times the bare walk, or a peer is as fast.
 
 The peers go into ~/.cache/tributary: Python's jsonschema-rs (with the standard json module and with orjson) and Node's ajv
 (with the schema compiled to code, and JSON.parse). What cannot be had is left out.
@@ -19,7 +22,8 @@ import sys
 import tempfile
 import venv
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import rig
+
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "tributary"
 PYTHON_PEERS = {"jsonschema-rs": "0.60.3", "orjson": "3.11.9"}
 AJV = "8.20.0"
@@ -52,7 +56,7 @@ NODE = r"""
 const fs = require("fs"), Ajv = require("ajv/dist/2020");
 const schema = JSON.parse(fs.readFileSync(process.argv[2])), seconds = Number(process.argv[4]);
 const lines = fs.readFileSync(process.argv[3]).toString("latin1").split("\n").filter(Boolean).map((l) => Buffer.from(l, "latin1"));
-const validate = new Ajv({validateFormats: false}).compile(schema);
+const validate = new Ajv({validateFormats: false, strict: false}).compile(schema);
 let best = 1e9;
 for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
   const start = process.hrtime.bigint();
@@ -106,33 +110,59 @@ def node_peer(schema, lines, seconds):
     return run(["node", folder / "bench.js", schema, lines, str(seconds)])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default=str(ROOT / "build" / "release"))
-    parser.add_argument("--schema", default="session.end", choices=["session.end", "ping"])
-    parser.add_argument("--events", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=2)
-    options = parser.parse_args()
-    schema = ROOT / "docs" / "schemas" / f"{options.schema}.json"
+def measure(options):
+    schema = rig.ROOT / "docs" / "schemas" / f"{options.schema}.json"
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         lines = pathlib.Path(folder) / "events.jsonl"
         lines.write_text("".join(json.dumps(event(options.schema, n, rng), separators=(",", ":")) + "\n"
                                  for n in range(options.events)))
-        ours = run([pathlib.Path(options.build) / "bin" / "bench-schema", schema, lines, str(options.seconds)])
+        ours = run([rig.BIN / "bench-schema", schema, lines, str(options.seconds)])
         peers = {}
-        for peer in (python_peer, node_peer):
+        for peer in () if options.no_peers else (python_peer, node_peer):
             peers |= peer(schema, lines, options.seconds) or {}
     if not ours:
-        return 1
-    print(f"{options.schema}: {ours['json_bytes']} bytes of JSON, {ours['cbor_bytes']} of CBOR; program "
+        raise SystemExit("bench: bench-schema failed")
+    return {"schema": options.schema, "ours": ours, "peers": peers, "walk_ratio": ours["cbor"] / ours["cbor_decode"],
+            "walk_limit": options.walk_limit}
+
+
+def report(result):
+    ours = result["ours"]
+    print(f"{result['schema']}: {ours['json_bytes']} bytes of JSON, {ours['cbor_bytes']} of CBOR; program "
           f"{ours['program_bytes']} bytes, scratch {ours['scratch_bytes']} bytes")
-    print(f"CBOR: validate {ours['cbor']} ns, bare decode walk {ours['cbor_decode']} ns: "
-          f"{ours['cbor'] / ours['cbor_decode']:.2f} times")
+    print(f"CBOR: validate {ours['cbor']} ns, bare decode walk {ours['cbor_decode']} ns: {result['walk_ratio']:.2f} times "
+          f"(limit {result['walk_limit']:g})")
     print(f"JSON: validate {ours['json']} ns, stepping over it {ours['json_read']} ns")
-    for name, ns in peers.items():
-        print(f"JSON: {name} {ns} ns: {ns / ours['json']:.2f} times ours")
-    return 0
+    for name, ns in result["peers"].items():
+        print(f"JSON: {name} {ns} ns: {ns / ours['json']:.2f} times ours (more than 1 is wanted)")
+    return result["walk_ratio"] <= result["walk_limit"] and all(ns > ours["json"] for ns in result["peers"].values())
 
 
-sys.exit(main())
+def draw(figure, result):
+    axes = figure.subplots()
+    bars = {"CBOR:\nbare walk": result["ours"]["cbor_decode"], "CBOR:\ntributaryd": result["ours"]["cbor"],
+            "JSON:\ntributaryd": result["ours"]["json"]}
+    bars |= {f"JSON:\n{name}".replace(" + ", "\n"): ns for name, ns in result["peers"].items()}
+    axes.bar(list(bars), list(bars.values()), color=["#cccccc", "#dd8452", "#dd8452"] + ["#4c72b0"] * len(result["peers"]))
+    axes.set_ylabel("ns an event")
+    axes.set_title(f"Judging {result['schema']} by its schema, from bytes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--schema", default="session.end", choices=["session.end", "ping"])
+    parser.add_argument("--events", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--walk-limit", type=float, default=2)
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    result = rig.about() | measure(options)
+    result["held"] = report(result)
+    rig.write("schema", result, options.json, lambda figure: draw(figure, result))
+    return 0 if result["held"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -69,6 +69,19 @@ def test_growth_is_measured_and_limited(tmp_path):
     assert not growth.report({**result, "batch_limit": 0.001})
 
 
+def test_judging_by_schema_is_measured_and_limited(tmp_path):
+    status, result = bench(tmp_path, "schema", "--events", "50", "--seconds", "0.05", "--walk-limit", "100", "--no-peers")
+    ours = result["ours"]
+    assert status == 0 and ours["events"] == 50 and not result["peers"]
+    assert all(ours[name] > 10 for name in ("json", "json_read", "cbor", "cbor_decode")), "ns an event"
+
+    import schema
+
+    assert not schema.report({**result, "walk_limit": 0.01})
+    assert schema.report({**result, "peers": {"a slower one": ours["json"] * 2}})
+    assert not schema.report({**result, "peers": {"a faster one": ours["json"] / 2}})
+
+
 @pytest.mark.peers
 def test_peers_get_the_same_workload_and_their_syncs_are_counted(tmp_path):
     _, result = bench(tmp_path, "peers", "--batches", "10", "--seconds", "1", "--strace-seconds", "1", "--only", "tributaryd,rsyslog")
