@@ -97,6 +97,8 @@ void gw_connection_closed(struct gw_connection *connection)
                       gw_clock_mono_ms());
     if (connection->has_seat)
         gw_registry_leave(ingest->registry, &connection->session.seat);
+    if (connection->reserved_bytes > 0)
+        atomic_fetch_sub(&ingest->windows, 1);
     /* What is in flight still uses its memory: those bytes come back with each batch. */
     if (connection->reserved_bytes > connection->session.in_flight_bytes)
         atomic_fetch_add(&ingest->budget_left_bytes,

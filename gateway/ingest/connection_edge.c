@@ -82,11 +82,11 @@ static bool edge_settled(void *context, const struct gw_registry_seat *seat)
     return gw_registry_settled(gw_connection_ingest(connection)->registry, seat);
 }
 
-/* What is left when each connection that may still come has its first window. */
+/* What is left when each connection that has no window yet, or may still come, has its first one. */
 static uint64_t spare_of(const struct gw_ingest *ingest, uint64_t left)
 {
-    uint32_t limit = ingest->deps.config->limits.connections, open = atomic_load(&ingest->websockets);
-    uint64_t others = open < limit ? (uint64_t)ingest->guaranteed_bytes * (limit - open) : 0;
+    uint32_t limit = ingest->deps.config->limits.connections, have = atomic_load(&ingest->windows);
+    uint64_t others = have < limit ? (uint64_t)ingest->guaranteed_bytes * (limit - have) : 0;
     return left > others ? left - others : 0;
 }
 
@@ -103,6 +103,7 @@ static uint32_t edge_reserve(void *context, uint32_t want, uint32_t least)
             return 0;
     } while (!atomic_compare_exchange_weak(&ingest->budget_left_bytes, &left, left - take));
     connection->reserved_bytes = take;
+    atomic_fetch_add(&ingest->windows, 1);
     return (uint32_t)take;
 }
 

@@ -131,6 +131,7 @@ struct gw_ingest {
     size_t drain_count;         /* who is there when draining begins */
     uint32_t pause_ms;          /* committer's thread only; 0: the last commit went well */
     _Atomic uint32_t websockets;
+    _Atomic uint32_t windows;       /* of these, those that have their first window */
     _Atomic size_t open_total;      /* sockets of all threads, without those that are being closed */
     size_t open_limit, evict_below; /* of open_total; beyond open_limit - evict_below silent ones go */
     struct gw_peer_ranges proxies;

@@ -34,7 +34,9 @@ static uint64_t fit_window(struct gw_session *session, uint64_t bytes)
         session->reserved_bytes -= (uint32_t)back;
         return bytes - back;
     }
-    if (more == 0 || session->granted.bytes - session->used.bytes >= session->reserved_bytes / 2)
+    /* What is owed is not in use: a device that is held back would else grow with each batch that comes back. */
+    uint64_t unused = session->granted.bytes - session->used.bytes + session->owed.bytes;
+    if (more == 0 || unused >= session->reserved_bytes / 2)
         return bytes;
     more = edge->widen(session->context, more < session->reserved_bytes ? more : session->reserved_bytes);
     session->reserved_bytes += more;

@@ -520,6 +520,23 @@ def test_credit_of_all_connections_stays_within_the_memory_budget(make_gateway, 
             time.sleep(0.05)
 
 
+def test_who_has_not_said_hello_yet_finds_its_first_window(make_gateway, pki):
+    """However much the busy ones take meanwhile."""
+    gateway = make_gateway({"limits": {"connections": 40, "memory": "1MiB", "credit_size": "256KiB", "message_size": "256KiB",
+                                       "credit_events": 20000, "hello_timeout": "60s"}}).start()
+    silent = [Device(gateway, f"dev-{i}", token=pki.token(f"dev-{i}")).connect() for i in range(35)]
+    busy = [Device(gateway, f"busy-{i}", token=pki.token(f"busy-{i}")).online() for i in range(5)]
+    text = {d.FIELD_ITEM: "x" * 900, d.FIELD_LIST: "later"}
+    for _ in range(16):
+        for device in busy:
+            device.send_events(int(device.window() * 0.7) // 900, d.FAVOURITE_ADD, text)
+            device.settle()
+    assert sum(device.window() for device in busy) > 400000  # they have taken what there was to take
+    for device in silent:
+        device.hello()
+        assert device.expect(d.WELCOME)[5][1] >= 4096 + 1024
+
+
 def test_peers_that_vanish_while_their_batches_are_in_flight(gateway, witness):
     """Late outcomes for connections that are gone find nobody and harm nobody."""
     for i in range(40):

@@ -256,6 +256,25 @@ static void test_a_window_doubles_while_more_than_half_of_it_is_used(void **stat
     assert_int_equal(limits.spare, 100000 - (16384 - 1200));
 }
 
+static void test_a_window_that_is_held_back_does_not_grow(void **state)
+{
+    struct world *w = *state;
+    limits.spare = 100000;
+    open_small(w);
+    uint64_t first = 1;
+    for (int i = 0; i < 6; i++, first += 30)
+        say_batch(w, first, 30);
+    assert_true(w->session.granted.bytes - w->session.used.bytes < 600); /* more than half is in use */
+    limits.held = true;
+    world_commit(w, SIZE_MAX, 0);
+    assert_true(w->session.reserved_bytes <=
+                2 * 1200); /* as far as it was used, and not once for each batch */
+    assert_int_equal(limits.spare, 100000 - (w->session.reserved_bytes - 1200));
+    limits.held = false;
+    pass(w, 100);
+    assert_int_equal(w->session.granted.bytes - w->session.used.bytes, w->session.reserved_bytes);
+}
+
 static void test_a_window_grows_by_what_is_spare(void **state)
 {
     struct world *w = *state;
@@ -294,6 +313,7 @@ int main(void)
         T(test_who_needs_no_credit_stays),
         T(test_without_an_end_devices_wait_for_ever),
         T(test_a_window_doubles_while_more_than_half_of_it_is_used),
+        T(test_a_window_that_is_held_back_does_not_grow),
         T(test_a_window_grows_by_what_is_spare),
         T(test_a_wide_window_goes_back_when_memory_is_scarce),
     };
