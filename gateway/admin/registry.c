@@ -27,6 +27,40 @@ void gw_registry_answer(struct gw_registry_call *call, cJSON *tree)
     call->out->content_type = GW_REGISTRY_TYPE;
 }
 
+/* NULL: it has no references, and is its own text. */
+static char *bare_text(const struct gw_schema_entry *entry)
+{
+    char *text = NULL;
+    if (entry->attributes->reference_count == 0 ||
+        gw_references_part(entry->text, entry->text_len, &text) != GW_OK)
+        return NULL;
+    return text;
+}
+
+void gw_registry_add_schema(cJSON *tree, const struct gw_schema_entry *entry)
+{
+    const struct gw_attributes *a = entry->attributes;
+    char *text = bare_text(entry);
+    (void)cJSON_AddStringToObject(tree, "schemaType", "JSON");
+    (void)cJSON_AddStringToObject(tree, "schema", text ? text : entry->text);
+    free(text);
+    cJSON *list = a->reference_count > 0 ? cJSON_AddArrayToObject(tree, "references") : NULL;
+    for (uint32_t i = 0; i < a->reference_count; i++) {
+        cJSON *item = cJSON_CreateObject();
+        (void)cJSON_AddStringToObject(item, "name", a->references[i].name);
+        (void)cJSON_AddStringToObject(item, "subject", a->references[i].subject);
+        (void)cJSON_AddNumberToObject(item, "version", a->references[i].version);
+        (void)cJSON_AddItemToArray(list, item);
+    }
+}
+
+void gw_registry_answer_text(struct gw_registry_call *call, const struct gw_schema_entry *entry)
+{
+    char *text = bare_text(entry);
+    gw_registry_answer(call, cJSON_CreateRaw(text ? text : entry->text));
+    free(text);
+}
+
 void gw_registry_refuse(struct gw_registry_call *call, int rc, const struct gw_compat_report *report,
                         const struct gw_error *error)
 {

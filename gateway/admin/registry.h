@@ -57,6 +57,10 @@ const struct gw_schema_subject *gw_registry_subject(struct gw_registry_call *cal
 /* A version by number or "latest"; NULL: answered. */
 const struct gw_schema_version *
 gw_registry_version(struct gw_registry_call *call, const struct gw_schema_subject *subject, const char *text);
+/* A schema as a client knows it: its type, its text without its references, and these beside it. */
+void gw_registry_add_schema(cJSON *tree, const struct gw_schema_entry *entry);
+/* Its text alone. */
+void gw_registry_answer_text(struct gw_registry_call *call, const struct gw_schema_entry *entry);
 bool gw_registry_is(const struct gw_registry_call *call, enum gw_http_method method);
 
 /* subjects/…, compatibility/…; schemas/…; config/…, mode/…. False: no such path. */

@@ -44,11 +44,10 @@ static bool show_id(struct gw_registry_call *call)
     } else if (versions || subjects) {
         gw_registry_answer(call, users_of(call, entry->id, versions));
     } else if (schema) {
-        gw_registry_answer(call, cJSON_CreateRaw(entry->text));
+        gw_registry_answer_text(call, entry);
     } else {
         cJSON *tree = cJSON_CreateObject();
-        (void)cJSON_AddStringToObject(tree, "schemaType", "JSON");
-        (void)cJSON_AddStringToObject(tree, "schema", entry->text);
+        gw_registry_add_schema(tree, entry);
         gw_registry_answer(call, tree);
     }
     return true;

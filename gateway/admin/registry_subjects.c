@@ -16,9 +16,58 @@ static int64_t now_ms(void)
 
 /* --- the schema in a request --- */
 
-static bool has_references(const cJSON *body)
+/* One of the body's references, whose version is there. False: refused. */
+static bool take_reference(struct gw_registry_call *call, const cJSON *item, struct gw_reference *out)
 {
-    return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(body, "references")) > 0;
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+    const char *subject = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "subject"));
+    const cJSON *version = cJSON_GetObjectItemCaseSensitive(item, "version");
+    const bool numbered = cJSON_IsNumber(version) && version->valuedouble >= 1 &&
+                          version->valuedouble == (double)version->valueint;
+    if (!name || !subject || !numbered) {
+        gw_registry_fail(call, GW_REGISTRY_BAD_SCHEMA,
+                         "A reference must be {\"name\": text, \"subject\": text, \"version\": number}");
+        return false;
+    }
+    *out = (struct gw_reference){.name = name, .subject = subject, .version = (uint32_t)version->valueint};
+    if (gw_schemas_find(call->schemas, subject, strlen(subject), out->version))
+        return true;
+    gw_registry_fail(call, GW_REGISTRY_BAD_SCHEMA,
+                     "Invalid reference %.200s: subject '%.128s' has no version %u", name, subject,
+                     out->version);
+    return false;
+}
+
+/* The schema's text with the body's references, kept in the body; NULL: refused. */
+static const char *join_references(struct gw_registry_call *call, cJSON *body, const char *schema)
+{
+    struct gw_reference list[GW_REFERENCES_MAX];
+    struct gw_error error = {0};
+    const cJSON *item, *references = cJSON_GetObjectItemCaseSensitive(body, "references");
+    size_t count = 0;
+    if (cJSON_GetArraySize(references) == 0)
+        return schema;
+    if (cJSON_GetArraySize(references) > GW_REFERENCES_MAX) {
+        gw_registry_fail(call, GW_REGISTRY_BAD_SCHEMA, "a schema has at most %d references",
+                         GW_REFERENCES_MAX);
+        return NULL;
+    }
+    cJSON_ArrayForEach(item, references)
+    {
+        if (!take_reference(call, item, &list[count++]))
+            return NULL;
+    }
+    char *joined = NULL;
+    int rc = gw_references_join(schema, strlen(schema), list, count, &joined, &error);
+    if (rc != GW_OK) {
+        gw_registry_refuse(call, rc, NULL, &error);
+        return NULL;
+    }
+    const cJSON *kept = cJSON_AddStringToObject(body, "joined", joined);
+    free(joined);
+    if (!kept)
+        gw_registry_fail(call, GW_REGISTRY_STORE, "out of memory");
+    return cJSON_GetStringValue(kept);
 }
 
 /* The body's schema for the subject; *out_body owns its text. False: refused. */
@@ -29,6 +78,7 @@ static bool take_candidate(struct gw_registry_call *call, const char *subject, s
     cJSON *body = question->body ? cJSON_ParseWithLength(question->body, question->request->body_len) : NULL;
     const char *schema = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(body, "schema"));
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(body, "schemaType"));
+    const char *text = NULL;
     *out_body = body;
     if (!schema)
         gw_registry_fail(call, body ? GW_REGISTRY_BAD_SCHEMA : 400,
@@ -36,14 +86,15 @@ static bool take_candidate(struct gw_registry_call *call, const char *subject, s
     else if (!type || strcmp(type, "JSON") != 0)
         gw_registry_fail(call, GW_REGISTRY_BAD_SCHEMA,
                          "schemaType must be JSON here (without one the dialect means AVRO)");
-    else if (has_references(body))
-        gw_registry_fail(call, GW_REGISTRY_BAD_SCHEMA,
-                         "references are not taken: a schema is one document, with $defs");
-    else if (strlen(schema) > GW_SCHEMA_TEXT_MAX)
+    else
+        text = join_references(call, body, schema);
+    if (text && strlen(text) > GW_SCHEMA_TEXT_MAX) {
         gw_registry_fail(call, GW_REGISTRY_BAD_SCHEMA, "a schema is at most %d KiB",
                          GW_SCHEMA_TEXT_MAX >> 10);
-    else {
-        *out = (struct gw_schema_text){.subject = subject, .text = schema, .len = strlen(schema)};
+        text = NULL;
+    }
+    if (text) {
+        *out = (struct gw_schema_text){.subject = subject, .text = text, .len = strlen(text)};
         return true;
     }
     cJSON_Delete(body);
@@ -56,8 +107,7 @@ static cJSON *version_tree(const struct gw_schema_version *version)
     (void)cJSON_AddStringToObject(tree, "subject", gw_schema_subject_name(version->subject));
     (void)cJSON_AddNumberToObject(tree, "version", version->version);
     (void)cJSON_AddNumberToObject(tree, "id", version->schema->id);
-    (void)cJSON_AddStringToObject(tree, "schemaType", "JSON");
-    (void)cJSON_AddStringToObject(tree, "schema", version->schema->text);
+    gw_registry_add_schema(tree, version->schema);
     return tree;
 }
 
@@ -119,6 +169,22 @@ static void look_up(struct gw_registry_call *call)
         gw_registry_answer(call, version_tree(version));
 }
 
+/* The ids of schemas that refer to this version by name. */
+static cJSON *users_of(const struct gw_registry_call *call, const struct gw_schema_version *version)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (uint32_t id = 1; id <= gw_schemas_count(call->schemas); id++) {
+        const struct gw_attributes *a = gw_schemas_by_id(call->schemas, id)->attributes;
+        bool refers = false;
+        for (uint32_t i = 0; i < a->reference_count && !refers; i++)
+            refers = a->references[i].version == version->version &&
+                     strcmp(a->references[i].subject, gw_schema_subject_name(version->subject)) == 0;
+        if (refers)
+            (void)cJSON_AddItemToArray(list, cJSON_CreateNumber(id));
+    }
+    return list;
+}
+
 static void show_version(struct gw_registry_call *call)
 {
     const struct gw_schema_subject *subject = gw_registry_subject(call, call->parts[1]);
@@ -129,9 +195,9 @@ static void show_version(struct gw_registry_call *call)
     if (call->count == 4)
         gw_registry_answer(call, version_tree(version));
     else if (strcmp(call->parts[4], "schema") == 0)
-        gw_registry_answer(call, cJSON_CreateRaw(version->schema->text));
-    else /* referencedby: a schema is one document */
-        gw_registry_answer(call, cJSON_CreateArray());
+        gw_registry_answer_text(call, version->schema);
+    else
+        gw_registry_answer(call, users_of(call, version));
 }
 
 static bool is_version_path(const struct gw_registry_call *call)

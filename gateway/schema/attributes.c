@@ -43,7 +43,7 @@ static struct gw_doc_node *member(const struct reader *r, const struct gw_doc_no
 }
 
 /* A copy that lives as long as the result; cut at a NUL, as it is for people. */
-static const char *keep(struct reader *r, const char *text, size_t len)
+static char *keep_copy(struct reader *r, const char *text, size_t len)
 {
     char *copy = gw_arena_alloc(&r->result->arena, len + 1);
     if (copy) {
@@ -51,6 +51,11 @@ static const char *keep(struct reader *r, const char *text, size_t len)
         copy[len] = '\0';
     }
     return copy;
+}
+
+static const char *keep(struct reader *r, const char *text, size_t len)
+{
+    return keep_copy(r, text, len);
 }
 
 static int keep_text(struct reader *r, const struct gw_doc_node *node, const char **out)
@@ -322,11 +327,48 @@ static int read_root_member(struct reader *r, const struct gw_doc_node *each)
     return which < 3 ? keep_text(r, each, texts[which]) : 0;
 }
 
+/* SUBJECT:VERSION. Whether that version is there is asked where the reference is used. */
+static int read_reference(struct reader *r, const struct gw_doc_node *each, struct gw_reference *out)
+{
+    char *subject = each->kind == GW_KIND_STRING ? keep_copy(r, each->text, each->text_len) : NULL;
+    char *colon = subject ? strrchr(subject, ':') : NULL, *end = NULL;
+    unsigned long version = colon ? strtoul(colon + 1, &end, 10) : 0;
+    if (!colon || colon == subject || colon[1] < '1' || colon[1] > '9' || *end || version > 99999 ||
+        each->key_len == 0)
+        return gw_schema_fail(r->error, GW_EINVALID, each,
+                              "a reference must be \"NAME\": \"SUBJECT:VERSION\"");
+    *colon = '\0';
+    *out = (struct gw_reference){
+        .name = keep(r, each->key, each->key_len), .subject = subject, .version = (uint32_t)version};
+    return out->name ? 0 : no_memory(r);
+}
+
+static int read_references(struct reader *r, const struct gw_doc_node *list)
+{
+    struct gw_attributes *a = &r->result->public;
+    if (!list)
+        return 0;
+    if (list->kind != GW_KIND_OBJECT || list->count > GW_REFERENCES_MAX)
+        return gw_schema_fail(r->error, GW_EINVALID, list,
+                              "references must be an object of 64 members at most");
+    struct gw_reference *references =
+        gw_arena_alloc(&r->result->arena, (list->count + 1) * sizeof *references);
+    if (!references)
+        return no_memory(r);
+    a->references = references;
+    int rc = 0;
+    for (const struct gw_doc_node *each = list->first; each && rc == 0; each = each->next)
+        rc = read_reference(r, each, &references[a->reference_count++]);
+    return rc;
+}
+
 static int read_root(struct reader *r, const struct gw_doc_node *root)
 {
     struct gw_attributes *a = &r->result->public;
     const struct gw_doc_node *annotation = member(r, root, "x-tributary");
-    int rc = keep_text(r, member(r, root, "title"), &a->title);
+    int rc = read_references(r, member(r, root, GW_REFERENCES_MEMBER));
+    if (rc == 0)
+        rc = keep_text(r, member(r, root, "title"), &a->title);
     if (rc == 0)
         rc = keep_text(r, member(r, root, "description"), &a->description);
     if (rc == 0 && annotation && annotation->kind != GW_KIND_OBJECT)

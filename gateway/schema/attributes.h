@@ -12,6 +12,7 @@
 
 #include "schema/declared.h"
 #include "schema/names.h"
+#include "schema/references.h"
 #include "schema/schema.h"
 
 /* What happens to an attribute before anything is stored. */
@@ -41,9 +42,11 @@ struct gw_attributes {
     struct gw_names names; /* index: into list */
     const struct gw_attribute *list;
     uint32_t count;
-    struct gw_declared declared; /* at every depth */
-    size_t bytes;                /* of memory, all of this together */
-    bool personal;               /* one attribute at least, at any depth, is personal or secret */
+    struct gw_declared declared;           /* at every depth */
+    const struct gw_reference *references; /* by name, to registered versions */
+    uint32_t reference_count;
+    size_t bytes;  /* of memory, all of this together */
+    bool personal; /* one attribute at least, at any depth, is personal or secret */
     enum gw_undeclared undeclared;
     const char *title, *description, *owner, *lake, *partition;
 };

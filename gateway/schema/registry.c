@@ -5,19 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/references.h"
 #include "schema/registry_table.h"
 
 #define MEMORY_DEFAULT ((size_t)256 << 20)
-#define REFERENCE "urn:tributary:schema:" /* SUBJECT:VERSION */
 
 /* A registered schema refers to another by urn:tributary:schema:SUBJECT:VERSION. */
 static int load_registered(void *context, const char *uri, char **out_text, size_t *out_len)
 {
     const struct gw_schemas *schemas = context;
-    const size_t prefix = sizeof REFERENCE - 1;
+    const size_t prefix = sizeof GW_SCHEMA_URN - 1;
     const char *name = uri + prefix, *colon = strrchr(uri, ':');
     char *end;
-    if (strncmp(uri, REFERENCE, prefix) != 0 || colon <= name)
+    if (strncmp(uri, GW_SCHEMA_URN, prefix) != 0 || colon <= name)
         return GW_ENOTFOUND;
     unsigned long number = strtoul(colon + 1, &end, 10);
     if (*end || number == 0 || number > GW_SCHEMA_VERSIONS_MAX)

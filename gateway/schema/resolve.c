@@ -1,4 +1,5 @@
 #include "schema/resolve.h"
+#include "schema/references.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,6 +359,33 @@ static struct gw_doc_node *follow(const struct gw_resolver *r, struct gw_doc_nod
     return *pointer ? NULL : node;
 }
 
+/*
+ * A name of the references of this document (references.h) stands for a registered version: the URI becomes that version's. Only the
+ * document's own names count, so that what it means does not depend on who refers to it.
+ */
+static int rename_referenced(struct gw_resolver *r, const struct gw_doc_node *from, char uri[GW_URI_MAX])
+{
+    const struct gw_doc_node *root = from;
+    char name[GW_URI_MAX], fragment[GW_URI_MAX];
+    while (root->up)
+        root = root->up;
+    const struct gw_doc_node *list =
+        root->kind == GW_KIND_OBJECT ? member(r, root, GW_REFERENCES_MEMBER) : NULL;
+    if (list && list->count > GW_REFERENCES_MAX)
+        return gw_schema_fail(r->error, GW_EINVALID, list, "there are too many references");
+    for (const struct gw_doc_node *each = list ? list->first : NULL; each; each = each->next) {
+        if (each->kind != GW_KIND_STRING || !each->key ||
+            gw_uri_resolve(gw_resource_of(from)->uri, each->key, each->key_len, name) != 0 ||
+            gw_uri_split(name, fragment) != 0 || strcmp(name, uri) != 0)
+            continue;
+        const int len = snprintf(uri, GW_URI_MAX, GW_SCHEMA_URN "%.*s", (int)each->text_len, each->text);
+        return len > 0 && len < GW_URI_MAX
+                   ? 0
+                   : gw_schema_fail(r->error, GW_EINVALID, each, "a reference must be SUBJECT:VERSION");
+    }
+    return 0;
+}
+
 int gw_resolver_find(struct gw_resolver *r, struct gw_doc_node *from, const struct gw_doc_node *reference,
                      struct gw_doc_node **out, bool *out_dynamic)
 {
@@ -366,8 +394,12 @@ int gw_resolver_find(struct gw_resolver *r, struct gw_doc_node *from, const stru
         gw_uri_resolve(gw_resource_of(from)->uri, reference->text, reference->text_len, uri) != 0 ||
         gw_uri_split(uri, fragment) != 0)
         return gw_schema_fail(r->error, GW_EINVALID, reference, "a reference must be a URI reference");
+    const bool within = reference->text_len == 0 || reference->text[0] == '#';
+    int rc = within ? 0 : rename_referenced(r, from, uri);
+    if (rc != 0)
+        return rc;
     struct gw_doc_node *node = gw_map_get(&r->uris, NULL, uri, strlen(uri));
-    int rc = node ? 0 : load_document(r, uri, reference, &node);
+    rc = node ? 0 : load_document(r, uri, reference, &node);
     if (rc != 0 || !node)
         return rc;
     const bool named = *fragment != '\0' && *fragment != '/';

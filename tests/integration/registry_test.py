@@ -102,6 +102,45 @@ def test_curl_registers_looks_up_and_is_refused_in_the_dialect(gateway):
     assert ask("GET", "/subjects/menu.opened/versions") == [1, 2]
 
 
+def test_references_are_kept_with_the_schema_and_shown_beside_it(gateway):
+    def ask(*words):
+        status, _, answer = curl(gateway, *words)
+        return (status, answer["error_code"]) if status != 200 else answer
+
+    address = {"type": "object", "properties": {"zip": {"type": "string"}}}
+    customer = {"type": "object", "properties": {"home": {"$ref": "address.json#"}}}
+    names = [{"name": "address.json", "subject": "address", "version": 1}]
+    versions = "/subjects/customer/versions"
+    assert ask("POST", versions, candidate(customer, references=names)) == (422, 42201)  # not registered
+    assert ask("POST", "/subjects/address/versions", candidate(address))["id"] == 1
+    one = ask("POST", versions, candidate(customer, references=names))
+    assert (one["id"], one["references"], json.loads(one["schema"])) == (2, names, customer)
+    assert ask("POST", versions, candidate(customer, references=names))["id"] == 2
+    assert ask("POST", "/subjects/customer", candidate(customer, references=names))["version"] == 1
+    for bad in ([{"name": "address.json", "subject": "address"}], [names[0], names[0]], ["address"],
+                [{**names[0], "version": 1.5}], [{**names[0], "version": -1}]):
+        assert ask("POST", versions, candidate(customer, references=bad)) == (422, 42201)
+
+    def check():
+        for path in (f"{versions}/1", "/schemas/ids/2"):
+            shown = ask("GET", path)
+            assert shown["references"] == names and json.loads(shown["schema"]) == customer
+        assert ask("GET", f"{versions}/1/schema") == customer == ask("GET", "/schemas/ids/2/schema")
+        assert ask("GET", "/subjects/address/versions/1/referencedby") == [2]
+        assert "references" not in ask("GET", "/schemas/ids/1")
+
+    check()
+    gateway.kill()
+    gateway.start()
+    check()
+    tv = Device(gateway, "tv-1").online()
+    send(tv, [(CUSTOM, {SCHEMA_FIELD: "customer", DATA_FIELD: {"home": {"zip": "1", "mail": "planted"}}}),
+              (CUSTOM, {SCHEMA_FIELD: "customer", DATA_FIELD: {"home": {"zip": 1}}})])
+    event, = streamed(gateway, 1)
+    assert event["data"] == {"home": {"zip": "1"}}  # what is referred to says what is declared
+    assert [item["keyword"] for item in quarantined(gateway)] == ["type"]
+
+
 def test_the_catalog_tells_what_there_is_and_where_it_lies(gateway):
     described = {**MENU, "description": "a menu was opened", "x-tributary": {"owner": "menus@example.org"}}
     assert curl(gateway, "POST", "/subjects/menu.opened/versions", candidate(described))[0] == 200
@@ -218,6 +257,26 @@ PROGRAM = textwrap.dedent("""
     assert client.lookup_schema(subject, Schema(menu, "JSON")).version == 1
     client.set_compatibility(subject, "FULL")
     assert client.get_compatibility(subject) == "FULL"
+    from confluent_kafka.schema_registry import SchemaReference
+    client.register_schema("address", Schema('{"type": "object", "properties": {"zip": {"type": "string"}}}', "JSON"))
+    names = [SchemaReference("address.json", "address", 1)]
+    customer = Schema('{"title": "customer", "type": "object", "properties": {"home": {"$ref": "address.json"}}}',
+                      "JSON", names)
+    serialize = JSONSerializer(customer, client)  # registers
+    where = SerializationContext("customer", MessageField.VALUE)
+    data = serialize({"home": {"zip": "1"}}, where)
+    deserialize = JSONDeserializer(customer, schema_registry_client=client)
+    assert deserialize(data, where) == {"home": {"zip": "1"}}
+    try:
+        serialize({"home": {"zip": 1}}, where)
+    except SerializationError as error:
+        assert "string" in str(error), error
+    else:
+        raise SystemExit("an event that is invalid by a reference was serialized")
+    shown = client.get_latest_version("customer-value").schema
+    assert shown.schema_str == customer.schema_str, shown.schema_str
+    assert [(r.name, r.subject, r.version) for r in shown.references] == [("address.json", "address", 1)]
+    assert client.lookup_schema("customer-value", customer).version == 1
     try:
         client.delete_subject(subject)
     except SchemaRegistryError as error:
