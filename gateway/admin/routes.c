@@ -1,4 +1,5 @@
 #include "admin/answer.h"
+#include "admin/backup.h"
 #include "admin/catalog.h"
 #include "admin/quarantine.h"
 #include "admin/registry.h"
@@ -248,14 +249,15 @@ void gw_admin_answer(struct gw_admin_view *view, const struct gw_admin_question 
         return;
     if (question->local && gw_admin_quarantine(view, question, out))
         return;
+    if (question->local && gw_admin_backup(view, question, out))
+        return;
     if (question->local && gw_admin_registry(view->schemas, question, out))
         return;
     gw_answer_error(404,
                     question->local
                         ? "there are /metrics, /healthz, /readyz, /v1/status, /v1/catalog, /v1/quarantine, "
-                          "/v1/reload, and "
-                          "/subjects, "
-                          "/schemas, /compatibility, /config and /mode of the registry"
+                          "/v1/backup, /v1/reload, and /subjects, /schemas, /compatibility, /config and "
+                          "/mode of the registry"
                         : "there are /metrics, /healthz and /readyz; the admin API is on the Unix socket",
                     out);
 }

@@ -1,13 +1,16 @@
-/* A backup: the open segment sealed, hard links to all, a copy of meta. */
+/* A backup: the open segment sealed, hard links to all and to the registry's changes, a copy of meta. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "journal/maintain.h"
 #include "journal/parts.h"
 #include "journal/tree.h"
+#include "observe/log.h"
+#include "schema/registry_disk.h"
 
 static int link_segment(const struct gw_journal *journal, const struct gw_part *part, const char *segments)
 {
@@ -41,6 +44,17 @@ static int link_all(struct gw_journal *journal, const char *segments, struct gw_
     return e != 0 ? e : gw_folder_sync(segments);
 }
 
+/* After the seal: whatever a stored event was judged by was registered before. */
+static int link_schemas(const struct gw_journal *journal, const char *folder, struct gw_journal_summary *sum)
+{
+    struct gw_path store = gw_path_join(journal->folder, GW_LAYOUT_REGISTRY),
+                   to = gw_path_join(folder, GW_LAYOUT_REGISTRY);
+    unsigned count = 0;
+    int e = gw_schema_store_copy(store.text, to.text, &count);
+    sum->schemas = count;
+    return e;
+}
+
 static int fill(struct gw_journal *journal, const char *folder, struct gw_journal_summary *sum)
 {
     struct gw_path meta = gw_path_join(folder, "meta"), segments = gw_path_join(folder, "segments");
@@ -50,19 +64,10 @@ static int fill(struct gw_journal *journal, const char *folder, struct gw_journa
     if (e == 0)
         e = gw_meta_copy(journal->meta, meta.text);
     if (e == 0)
-        e = gw_backup_mark(folder, journal->meta->epoch, journal->end);
+        e = link_schemas(journal, folder, sum);
+    if (e == 0)
+        e = gw_backup_mark(folder, sum);
     return e != 0 ? e : gw_folder_sync(folder);
-}
-
-static int sync_parent(const char *folder)
-{
-    struct gw_path parent;
-    snprintf(parent.text, sizeof parent.text, "%s", folder);
-    char *slash = strrchr(parent.text, '/');
-    if (!slash)
-        return gw_folder_sync(".");
-    slash[slash == parent.text] = '\0';
-    return gw_folder_sync(parent.text);
 }
 
 int gw_journal_backup(struct gw_journal *journal, const char *folder, struct gw_journal_summary *out,
@@ -87,7 +92,7 @@ int gw_journal_backup(struct gw_journal *journal, const char *folder, struct gw_
     if (e == 0 && rename(tmp.text, folder) != 0)
         e = errno;
     if (e == 0)
-        e = sync_parent(folder);
+        e = gw_folder_sync(gw_path_parent(folder).text);
     if (e == 0) {
         *out = sum;
         return 0;
@@ -101,39 +106,71 @@ int gw_journal_backup(struct gw_journal *journal, const char *folder, struct gw_
                         folder);
 }
 
-/* --- for another thread --- */
+/* --- asked for by another thread --- */
 
-int gw_journal_request_backup(struct gw_journal *journal, const char *folder, struct gw_journal_summary *out,
-                              struct gw_error *error)
+int gw_journal_backup_ask(struct gw_journal *journal, uint64_t *out_number, struct gw_error *error)
 {
-    struct gw_backup_request request = {.folder = folder};
+    struct gw_path place = gw_path_join(journal->folder, GW_LAYOUT_BACKUP);
+    struct gw_journal_backup *backup = &journal->backup;
+    int rc = 0;
     pthread_mutex_lock(&journal->lock);
-    if (journal->backup) {
-        pthread_mutex_unlock(&journal->lock);
-        return gw_error_set(error, GW_EBUSY, 0, "another backup is under way");
-    }
-    journal->backup = &request;
-    while (!request.done)
-        pthread_cond_wait(&journal->opened, &journal->lock);
+    if (backup->state == GW_BACKUP_WAITING || backup->state == GW_BACKUP_RUNNING)
+        rc = gw_error_set(error, GW_EBUSY, 0, "another backup is under way");
+    else if (gw_path_exists(place.text))
+        rc = gw_error_set(error, GW_EBUSY, 0,
+                          "a backup lies ready in %s: take it away (mv), or remove that folder", place.text);
+    else
+        *backup = (struct gw_journal_backup){.state = GW_BACKUP_WAITING, .number = backup->number + 1};
+    if (rc == 0)
+        *out_number = backup->number;
     pthread_mutex_unlock(&journal->lock);
-    if (request.rc != 0 && error)
-        *error = request.error;
-    else if (request.rc == 0)
-        *out = request.summary;
-    return request.rc;
+    return rc;
+}
+
+void gw_journal_backup_look(struct gw_journal *journal, struct gw_journal_backup *out)
+{
+    pthread_mutex_lock(&journal->lock);
+    *out = journal->backup;
+    pthread_mutex_unlock(&journal->lock);
+}
+
+int gw_journal_backup_withdraw(struct gw_journal *journal, uint64_t number)
+{
+    pthread_mutex_lock(&journal->lock);
+    const bool waits = journal->backup.state == GW_BACKUP_WAITING && journal->backup.number == number;
+    if (waits)
+        journal->backup.state = GW_BACKUP_NONE;
+    pthread_mutex_unlock(&journal->lock);
+    return waits ? 0 : GW_ENOTFOUND;
+}
+
+static void note(const struct gw_journal_backup *backup, uint64_t begin_ms)
+{
+    if (backup->state == GW_BACKUP_READY)
+        gw_log(GW_LOG_INFO, "journal.backup_ready", "a backup was made and waits to be taken away",
+               GW_UINT("segments", backup->summary.segments), GW_UINT("entries", backup->summary.entries),
+               GW_UINT("end", backup->summary.end), GW_UINT("took_ms", gw_journal_mono_ms() - begin_ms));
+    else
+        gw_log(GW_LOG_WARNING, "journal.backup_failed", "a backup that was asked for was not made",
+               GW_TEXT("error", backup->error.text));
 }
 
 void gw_journal_serve_backup(struct gw_journal *journal)
 {
+    struct gw_path place = gw_path_join(journal->folder, GW_LAYOUT_BACKUP);
     pthread_mutex_lock(&journal->lock);
-    struct gw_backup_request *request = journal->backup;
+    const bool asked = journal->backup.state == GW_BACKUP_WAITING;
+    if (asked)
+        journal->backup.state = GW_BACKUP_RUNNING;
+    struct gw_journal_backup done = journal->backup;
     pthread_mutex_unlock(&journal->lock);
-    if (!request)
+    if (!asked)
         return;
-    request->rc = gw_journal_backup(journal, request->folder, &request->summary, &request->error);
+    const uint64_t begin_ms = gw_journal_mono_ms();
+    int rc = gw_journal_backup(journal, place.text, &done.summary, &done.error);
+    done.state = rc == 0 ? GW_BACKUP_READY : GW_BACKUP_FAILED;
+    note(&done, begin_ms);
     pthread_mutex_lock(&journal->lock);
-    journal->backup = NULL;
-    request->done = true;
-    pthread_cond_broadcast(&journal->opened);
+    journal->backup = done;
     pthread_mutex_unlock(&journal->lock);
 }

@@ -10,86 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct gw_path gw_path_join(const char *folder, const char *name)
-{
-    struct gw_path path;
-    int n = snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
-    if (n < 0 || (size_t)n >= sizeof path.text)
-        path.text[0] = '\0';
-    return path;
-}
-
-int gw_error_of_errno(int errno_value)
-{
-    switch (errno_value) {
-    case 0:
-        return 0;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return GW_EFULL;
-    case ENOMEM:
-        return GW_ENOMEM;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ENOENT:
-    case ENOTDIR:
-    case ENAMETOOLONG:
-        return GW_EINVALID;
-    default:
-        return GW_EIO;
-    }
-}
-
-bool gw_path_exists(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0;
-}
-
-static int sync_path(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int rc = fsync(fd) != 0 ? errno : 0;
-    close(fd);
-    return rc;
-}
-
-int gw_folder_sync(const char *folder)
-{
-    return sync_path(folder, O_RDONLY | O_DIRECTORY);
-}
-
-int gw_file_sync(const char *path)
-{
-    return sync_path(path, O_RDWR);
-}
-
-int gw_folder_make(const char *folder)
-{
-    return mkdir(folder, 0700) != 0 && errno != EEXIST ? errno : 0;
-}
-
-int gw_folder_remove(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return errno == ENOENT ? 0 : errno;
-    int rc = 0;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (unlinkat(dirfd(dir), entry->d_name, 0) != 0 && errno != ENOENT && rc == 0)
-            rc = errno;
-    }
-    closedir(dir);
-    if (rc == 0 && rmdir(folder) != 0 && errno != ENOENT)
-        rc = errno;
-    return rc;
-}
+#include "base/layout.h"
 
 static int allocate(const char *path, int flags, uint64_t bytes)
 {
@@ -187,28 +108,12 @@ int gw_format_check(const char *folder, struct gw_error *error)
     return 0;
 }
 
-static int write_format_file(const char *path)
+int gw_format_write(const char *folder, struct gw_error *error)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
     char text[96];
     int n = snprintf(text, sizeof text, FORMAT_TITLE "\nread %u\nwrite %u\n", GW_JOURNAL_FORMAT_READ,
                      GW_JOURNAL_FORMAT_WRITE);
-    errno = ENOSPC; /* for a short write */
-    int rc = write(fd, text, (size_t)n) != n || fsync(fd) != 0 ? errno : 0;
-    close(fd);
-    return rc;
-}
-
-int gw_format_write(const char *folder, struct gw_error *error)
-{
-    struct gw_path path = gw_path_join(folder, "FORMAT"), tmp = gw_path_join(folder, "FORMAT.tmp");
-    int e = write_format_file(tmp.text);
-    if (e == 0 && rename(tmp.text, path.text) != 0)
-        e = errno;
-    if (e == 0)
-        e = gw_folder_sync(folder);
+    int e = gw_file_write(folder, "FORMAT", text, (size_t)n, 0600);
     if (e == 0)
         return 0;
     return gw_error_set(error, gw_error_of_errno(e), e,
@@ -217,9 +122,10 @@ int gw_format_write(const char *folder, struct gw_error *error)
 
 int gw_folder_is_ours(const char *folder, struct gw_error *error)
 {
-    static const char *const ours[] = {"LOCK",     "FORMAT.tmp", "meta.tmp",  "meta.new", "segments",
-                                       "damaged",  "keys",       "run",       "stream",   "lake",
-                                       "registry", "schemas",    "lost+found"};
+    static const char *const ours[] = {
+        "LOCK",     "FORMAT.tmp", "meta.tmp",   "meta.new",       "segments",
+        "damaged",  "keys",       "run",        "stream",         "lake",
+        "registry", "schemas",    "lost+found", GW_LAYOUT_BACKUP, GW_LAYOUT_BACKUP ".tmp"};
     DIR *dir = opendir(folder);
     if (!dir)
         return gw_error_set(error, GW_EINVALID, errno, "data folder %s cannot be read", folder);

@@ -143,7 +143,7 @@ static int open_or_format(struct gw_journal *journal, struct gw_error *error)
         if (rc != 0)
             return rc;
     }
-    int e = gw_folder_make(journal->segments_folder.text);
+    int e = gw_folder_make(journal->segments_folder.text, 0700);
     if (e == 0)
         e = remove_unfinished(journal);
     if (e == 0)

@@ -169,7 +169,7 @@ bool gw_part_is_to_salvage(const char *name)
 static int move_to_damaged(const struct gw_journal *journal, const struct gw_part *part)
 {
     struct gw_path from = gw_part_folder(journal, part);
-    int e = gw_folder_make(journal->damaged_folder.text);
+    int e = gw_folder_make(journal->damaged_folder.text, 0700);
     for (unsigned i = 0; e == 0 && i < 1000; i++) {
         char name[48];
         snprintf(name, sizeof name, i ? "%s-%u" : "%s", gw_segment_name(part->first).text, i);

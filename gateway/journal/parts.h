@@ -57,15 +57,6 @@ struct gw_settled {
     size_t count, durable, capacity; /* beyond `durable`: of the transaction under way */
 };
 
-/* Of a thread that waits for the committer. Lock held over `done`. */
-struct gw_backup_request {
-    const char *folder;
-    struct gw_journal_summary summary;
-    struct gw_error error;
-    int rc;
-    bool done;
-};
-
 /* How full it is, as the newest reclaim found it. */
 struct gw_room {
     uint64_t limit_bytes, retained_bytes;
@@ -76,8 +67,8 @@ struct gw_journal {
     char *folder;
     struct gw_path segments_folder, damaged_folder;
     uint64_t segment_bytes, quota_bytes, forget_ms, retention_bytes, retention_ms;
-    struct gw_room room;              /* lock held */
-    struct gw_backup_request *backup; /* lock held; NULL: none is asked for */
+    struct gw_room room;             /* lock held */
+    struct gw_journal_backup backup; /* lock held */
     bool any_epoch; /* a salvage: segments without a record may be of epochs before; these were met */
     uint64_t epochs[GW_JOURNAL_EPOCHS_MAX];
     size_t epoch_count;
@@ -170,7 +161,7 @@ uint64_t gw_journal_disk_bytes(const struct gw_journal *journal); /* lock held, 
 /* Wall clock less monotonic clock has moved since the journal was opened: nothing is done for its age. */
 bool gw_journal_clock_jumped(const struct gw_journal *journal);
 
-/* backup.c: does what gw_journal_request_backup asked for. */
+/* backup.c: does what gw_journal_backup_ask asked for. */
 void gw_journal_serve_backup(struct gw_journal *journal);
 
 /* reclaim.c */

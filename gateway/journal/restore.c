@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "journal/check.h"
 #include "journal/maintain.h"
 #include "journal/parts.h"
 #include "journal/tree.h"
 #include "journal/verify.h"
+#include "schema/registry_disk.h"
 
 struct restoring {
     const char *backup, *folder;
@@ -131,6 +133,15 @@ static int take_meta(struct restoring *r)
     return rc == 0 ? 0 : gw_error_set(r->error, rc, 0, "the restored meta cannot be written to");
 }
 
+/* First of all: what stands there may forbid it, and a registry that has more than its journal needs is none the worse. */
+static int take_schemas(struct restoring *r)
+{
+    struct gw_path from = gw_path_join(r->backup, GW_LAYOUT_REGISTRY),
+                   to = gw_path_join(r->folder, GW_LAYOUT_REGISTRY);
+    const unsigned sound = gw_backup_judge_schemas(r->backup, r->report, r->context, &r->sum);
+    return gw_schema_store_restore(from.text, sound, to.text, r->error);
+}
+
 /* FORMAT first and meta last: an interrupted restore is no journal. */
 static int take_names(struct restoring *r)
 {
@@ -172,6 +183,8 @@ int gw_journal_restore(const char *backup, const char *folder, gw_journal_report
     if (rc == 0 && (gw_tree_remove(r.segments_to.text) != 0 || gw_tree_remove(r.meta_to.text) != 0))
         rc = gw_error_set(error, GW_EIO, 0, "what an interrupted restore left in %s cannot be removed",
                           folder);
+    if (rc == 0)
+        rc = take_schemas(&r);
     if (rc == 0)
         rc = take_segments(&r);
     if (rc == 0)

@@ -212,7 +212,7 @@ static int renew_meta(const char *folder, struct gw_error *error)
     int fd, rc = gw_lock_take(folder, &fd, error);
     if (rc != 0)
         return rc;
-    int e = gw_folder_make(damaged.text);
+    int e = gw_folder_make(damaged.text, 0700);
     for (unsigned i = 0; e == 0 && gw_path_exists(meta.text) && i < 1000; i++) {
         char name[16];
         snprintf(name, sizeof name, "meta-%u", i);

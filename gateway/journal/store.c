@@ -94,7 +94,7 @@ int gw_store_create(const struct gw_store_plan *plan, MDB_env **out_env, MDB_dbi
     MDB_env *env = NULL;
     int rc = gw_folder_remove(tmp.text);
     if (rc == 0)
-        rc = gw_folder_make(tmp.text);
+        rc = gw_folder_make(tmp.text, 0700);
     if (rc == 0)
         rc = open_env(tmp.text, WRITABLE_FLAGS, plan->bytes, &env);
     /* LMDB has written its two meta pages; it would not have taken a file that was there before it, full of

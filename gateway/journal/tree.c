@@ -2,68 +2,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define COPY_BYTES ((size_t)1 << 20)
 #define BACKUP_TITLE "tributary-journal-backup"
-
-static int write_fully(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? errno : EIO;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int copy_bytes(int from, int to)
-{
-    char *buffer = malloc(COPY_BYTES);
-    int rc = buffer ? 0 : ENOMEM;
-    while (rc == 0) {
-        ssize_t n = read(from, buffer, COPY_BYTES);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            rc = n < 0 ? errno : 0;
-            break;
-        }
-        rc = write_fully(to, buffer, (size_t)n);
-    }
-    free(buffer);
-    return rc == 0 && fsync(to) != 0 ? errno : rc;
-}
-
-int gw_file_copy(const char *from, const char *to)
-{
-    int in = open(from, O_RDONLY | O_CLOEXEC);
-    if (in < 0)
-        return errno;
-    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int rc = out < 0 ? errno : copy_bytes(in, out);
-    if (out >= 0)
-        close(out);
-    close(in);
-    return rc;
-}
-
-int gw_file_link_or_copy(const char *from, const char *to)
-{
-    if (link(from, to) == 0)
-        return 0;
-    int e = errno;
-    return e == EXDEV || e == EPERM || e == EMLINK || e == EOPNOTSUPP ? gw_file_copy(from, to) : e;
-}
+#define SCHEMAS_LINE "schemas %u" /* their changes; absent in backups before there were any */
 
 int gw_tree_remove(const char *folder)
 {
@@ -85,26 +31,58 @@ int gw_tree_remove(const char *folder)
     return rc != 0 ? rc : gw_folder_remove(folder);
 }
 
-int gw_backup_mark(const char *folder, uint64_t epoch, uint64_t end)
+static int copy_entry(const char *from, const char *to, const char *name)
 {
-    struct gw_path path = gw_path_join(folder, "BACKUP");
-    char text[160];
-    int n = snprintf(text, sizeof text,
-                     BACKUP_TITLE "\nread %u\nwrite %u\nepoch %016" PRIx64 "\nend %" PRIu64 "\n",
-                     GW_JOURNAL_FORMAT_READ, GW_JOURNAL_FORMAT_WRITE, epoch, end);
-    int fd = open(path.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
+    struct gw_path source = gw_path_join(from, name), target = gw_path_join(to, name);
+    struct stat st;
+    if (lstat(source.text, &st) != 0)
         return errno;
-    int rc = write_fully(fd, text, (size_t)n);
-    if (rc == 0 && fsync(fd) != 0)
-        rc = errno;
-    close(fd);
-    return rc;
+    return S_ISDIR(st.st_mode) ? gw_tree_copy(source.text, target.text)
+                               : gw_file_copy(source.text, target.text);
+}
+
+int gw_tree_copy(const char *from, const char *to)
+{
+    if (mkdir(to, 0700) != 0)
+        return errno;
+    DIR *dir = opendir(from);
+    if (!dir)
+        return errno;
+    int rc = 0;
+    for (const struct dirent *entry; rc == 0 && (entry = readdir(dir)) != NULL;) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            rc = copy_entry(from, to, entry->d_name);
+    }
+    closedir(dir);
+    return rc == 0 ? gw_folder_sync(to) : rc;
+}
+
+int gw_backup_mark(const char *folder, const struct gw_journal_summary *sum)
+{
+    char text[200];
+    int n = snprintf(
+        text, sizeof text,
+        BACKUP_TITLE "\nread %u\nwrite %u\nepoch %016" PRIx64 "\nend %" PRIu64 "\n" SCHEMAS_LINE "\n",
+        GW_JOURNAL_FORMAT_READ, GW_JOURNAL_FORMAT_WRITE, sum->epoch, sum->end, (unsigned)sum->schemas);
+    return gw_file_write(folder, GW_BACKUP_FILE, text, (size_t)n, 0600);
+}
+
+unsigned gw_backup_schemas(const char *folder)
+{
+    struct gw_path path = gw_path_join(folder, GW_BACKUP_FILE);
+    FILE *file = fopen(path.text, "re");
+    char line[128];
+    unsigned count = 0;
+    while (file && count == 0 && fgets(line, sizeof line, file))
+        (void)sscanf(line, SCHEMAS_LINE, &count);
+    if (file)
+        fclose(file);
+    return count;
 }
 
 int gw_backup_check(const char *folder, struct gw_error *error)
 {
-    struct gw_path path = gw_path_join(folder, "BACKUP");
+    struct gw_path path = gw_path_join(folder, GW_BACKUP_FILE);
     FILE *file = fopen(path.text, "re");
     if (!file)
         return gw_error_set(error, errno == ENOENT ? GW_ENOTFOUND : GW_EINVALID, errno,

@@ -4,16 +4,20 @@
 
 #include "base/error.h"
 #include "journal/folder.h"
+#include "journal/maintain.h"
 
-/* These return 0 or an errno value. What they make is synced. */
-int gw_file_copy(const char *from, const char *to);
-/* A second name, or where that cannot be (another file system, too many links) a copy. */
-int gw_file_link_or_copy(const char *from, const char *to);
+/* These return 0 or an errno value. */
 /* A folder with folders of files in it, as segments/ and a backup are; gone already is no error. */
 int gw_tree_remove(const char *folder);
 
-/* The file BACKUP: what makes a folder a whole backup. 0 or an errno value. */
-int gw_backup_mark(const char *folder, uint64_t epoch, uint64_t end);
+/* Makes `to`, which must not be there, with all files and folders of `from`; synced, but for its own name. */
+GW_MUST_CHECK int gw_tree_copy(const char *from, const char *to);
+
+#define GW_BACKUP_FILE "BACKUP" /* what makes a folder a whole backup */
+GW_MUST_CHECK int gw_backup_mark(const char *folder, const struct gw_journal_summary *sum);
+
+/* How many changes of the registry of schemas are in a backup. */
+unsigned gw_backup_schemas(const char *folder);
 /* GW_ENOTFOUND: the folder is no backup; GW_EVERSION; GW_EINVALID. */
 GW_MUST_CHECK int gw_backup_check(const char *folder, struct gw_error *error);
 

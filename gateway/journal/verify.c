@@ -4,11 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "journal/check.h"
 #include "journal/maintain.h"
 #include "journal/parts.h"
 #include "journal/tree.h"
 #include "journal/verify.h"
+#include "schema/registry_disk.h"
 
 static int collect(void *context, const struct gw_segment_record *record)
 {
@@ -91,6 +93,23 @@ static void tell(gw_journal_report_fn report, void *context, struct gw_journal_s
     report(context, line);
 }
 
+unsigned gw_backup_judge_schemas(const char *backup, gw_journal_report_fn report, void *context,
+                                 struct gw_journal_summary *sum)
+{
+    const unsigned count = gw_backup_schemas(backup);
+    const unsigned sound = gw_schema_store_sound(gw_path_join(backup, GW_LAYOUT_REGISTRY).text, count);
+    sum->schemas = sound;
+    if (sound < count) {
+        const struct gw_journal_report line = {
+            .segment = GW_LAYOUT_REGISTRY,
+            .found = "damaged: schemas registered from some time on are missing or unreadable",
+            .entries = count - sound};
+        sum->bad++;
+        report(context, &line);
+    }
+    return sound;
+}
+
 static int verify_meta(const char *folder, struct gw_meta *meta, gw_journal_report_fn report, void *context,
                        struct gw_journal_summary *out)
 {
@@ -146,6 +165,8 @@ int gw_journal_verify(const char *folder, gw_journal_report_fn report, void *con
         rc = verify_meta(folder, meta, report, context, out);
         if (rc != 0)
             (void)gw_error_set(error, rc, 0, "%s cannot be read", path.text);
+        else if (lock_fd < 0) /* a backup */
+            (void)gw_backup_judge_schemas(folder, report, context, out);
     }
     gw_meta_close(meta);
     if (lock_fd >= 0)

@@ -9,9 +9,6 @@
 
 #include "schema/registry_files.h"
 
-#define RECORD_BYTES_MAX (GW_SCHEMA_TEXT_MAX + 1024)
-#define RECORD_NAME "%08u"
-
 struct gw_schema_disk {
     struct gw_schemas *schemas;
     char *store, *files; /* NULL: none */
@@ -48,15 +45,15 @@ static int store_change(struct gw_schema_disk *disk, const struct gw_schemas_rec
 {
     char name[16], *text = NULL;
     size_t len = 0;
-    (void)snprintf(name, sizeof name, RECORD_NAME, disk->next);
+    (void)snprintf(name, sizeof name, GW_RECORD_NAME, disk->next);
     int rc = gw_record_write(record, &text, &len);
     if (rc != 0)
         return gw_error_set(error, rc, 0, "schemas: out of memory");
-    rc = gw_files_write(disk->store, name, text, len);
+    rc = gw_file_write(disk->store, name, text, len, GW_FILES_MODE);
     free(text);
     if (rc != 0)
         return gw_error_set(
-            error, gw_files_error(rc), rc,
+            error, gw_error_of_errno(rc), rc,
             "%s/%s cannot be written: mend the disk or make space, and start the gateway again", disk->store,
             name);
     disk->next++;
@@ -101,12 +98,12 @@ static int replay_file(struct gw_schema_disk *disk, const char *name, struct gw_
     struct gw_schemas_record record;
     struct gw_error inner = {.text = ""};
     (void)snprintf(path, sizeof path, "%s/%s", disk->store, name);
-    (void)snprintf(expected, sizeof expected, RECORD_NAME, disk->next);
+    (void)snprintf(expected, sizeof expected, GW_RECORD_NAME, disk->next);
     if (strcmp(name, expected) != 0)
         return gw_error_set(error, GW_EDAMAGED, 0,
                             "%s: the change before it, %s, is missing: bring it back from a backup", path,
                             expected);
-    int rc = gw_files_read(path, RECORD_BYTES_MAX, &text, &len);
+    int rc = gw_files_read(path, GW_RECORD_BYTES_MAX, &text, &len);
     if (rc == 0)
         rc = gw_record_read(text, len, &memory, &record);
     if (rc == 0)
@@ -128,7 +125,7 @@ static int replay(struct gw_schema_disk *disk, struct gw_error *error)
     int count = made == 0 ? scandir(disk->store, &entries, is_record, alphasort) : -1, rc = 0;
     if (count < 0)
         return gw_error_set(
-            error, gw_files_error(made ? made : errno), made ? made : errno,
+            error, gw_error_of_errno(made ? made : errno), made ? made : errno,
             "the registry's folder %s cannot be used: give it to the user that runs tributaryd", disk->store);
     for (int i = 0; i < count; i++) {
         if (rc == 0)
@@ -147,7 +144,7 @@ static int take_files(struct gw_schema_disk *disk, const struct gw_schema_files_
 {
     int made = disk->read_files_only ? 0 : gw_files_make_folder(disk->files);
     if (made != 0)
-        return gw_error_set(error, gw_files_error(made), made, "schemas.folder %s cannot be made",
+        return gw_error_set(error, gw_error_of_errno(made), made, "schemas.folder %s cannot be made",
                             disk->files);
     int rc = gw_schema_files_load(disk->files, disk->schemas, how, error);
     if (rc == 0 || how->go_on)

@@ -48,4 +48,22 @@ void gw_schema_disk_close(struct gw_schema_disk *disk);
  */
 const char *gw_schema_disk_trouble(struct gw_schema_disk *disk, char out[256]);
 
+/* --- a backup's copy of the store (registry_copy.c) --- */
+
+/*
+ * Makes the folder `to` with the changes in `store`: second names where that can be, else copies. A change never changes and
+ * they are numbered without a gap, so this may run while the registry takes more: *out_count are there, from the first, among them all
+ * that were registered before the call. Neither a store nor a change: no folder, and 0. Returns 0 or an errno value.
+ */
+GW_MUST_CHECK int gw_schema_store_copy(const char *store, const char *to, unsigned *out_count);
+/* How many of the first `count` changes in a copy are whole, up to the first that is not. Reads only. */
+unsigned gw_schema_store_sound(const char *copy, unsigned count);
+/*
+ * Adds to `store` (made if it is not there) those of the first `count` changes in a copy that it has not. It may have more: a
+ * registry only grows. 0; GW_ECONFLICT: it says something else in one of them, and nothing was changed; GW_EDAMAGED: of the copy;
+ * GW_EFULL, GW_EINVALID, GW_EIO, GW_ENOMEM. No gateway runs on it meanwhile.
+ */
+GW_MUST_CHECK int gw_schema_store_restore(const char *copy, unsigned count, const char *store,
+                                          struct gw_error *error);
+
 #endif

@@ -1,108 +1,27 @@
 #include "schema/registry_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/crc32c.h"
-
-int gw_files_error(int errno_value)
-{
-    switch (errno_value) {
-    case ENOENT:
-        return GW_ENOTFOUND;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return GW_EFULL;
-    case ENOMEM:
-        return GW_ENOMEM;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ENOTDIR:
-    case EISDIR:
-    case ENAMETOOLONG:
-        return GW_EINVALID;
-    default:
-        return GW_EIO;
-    }
-}
-
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-#ifdef GW_MUTANT_NOSYNC
-    int rc = 0;
-#else
-    int rc = fsync(fd) != 0 ? errno : 0;
-#endif
-    (void)close(fd);
-    return rc;
-}
 
 /* A new folder's name is durable once its parent was synced. */
 int gw_files_make_folder(const char *path)
 {
-    char parent[PATH_MAX];
-    if (mkdir(path, 0750) != 0)
-        return errno == EEXIST ? 0 : errno;
-    (void)snprintf(parent, sizeof parent, "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (!slash)
-        return sync_folder(".");
-    slash[slash == parent] = '\0';
-    return sync_folder(parent);
-}
-
-static int write_all(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? errno : EIO;
-        text += n;
-        len -= (size_t)n;
-    }
-#ifdef GW_MUTANT_NOSYNC
-    return 0;
-#else
-    return fsync(fd) != 0 ? errno : 0;
-#endif
-}
-
-int gw_files_write(const char *folder, const char *name, const char *text, size_t len)
-{
-    char path[PATH_MAX], aside[PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (n < 0 || (size_t)n + 5 >= sizeof path)
-        return ENAMETOOLONG;
-    (void)snprintf(aside, sizeof aside, "%s/.%s.new", folder, name);
-    int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0)
-        return errno;
-    int rc = write_all(fd, text, len);
-    if (close(fd) != 0 && rc == 0)
-        rc = errno;
-    if (rc == 0 && rename(aside, path) != 0)
-        rc = errno;
-    return rc == 0 ? sync_folder(folder) : rc;
+    if (gw_path_exists(path))
+        return 0;
+    int rc = gw_folder_make(path, 0750);
+    return rc == 0 ? gw_folder_sync(gw_path_parent(path).text) : rc;
 }
 
 int gw_files_read(const char *path, size_t most, char **out_text, size_t *out_len)
 {
     FILE *file = fopen(path, "rbe");
     if (!file)
-        return gw_files_error(errno);
+        return errno == ENOENT ? GW_ENOTFOUND : gw_error_of_errno(errno);
     char *text = malloc(most + 2);
     size_t len = text ? fread(text, 1, most + 1, file) : 0;
     int rc = !text ? GW_ENOMEM : ferror(file) ? GW_EIO : len > most ? GW_ELIMIT : 0;

@@ -2,16 +2,15 @@
 #ifndef GW_SCHEMA_REGISTRY_FILES_H
 #define GW_SCHEMA_REGISTRY_FILES_H
 
-#include <limits.h>
-
+#include "base/files.h"
 #include "schema/registry.h"
 
-/* GW_EFULL, GW_EINVALID (permissions), GW_ENOMEM, GW_ENOTFOUND or GW_EIO. */
-int gw_files_error(int errno_value);
-/* 0 or an errno value; there already is no error. */
+#define GW_RECORD_BYTES_MAX (GW_SCHEMA_TEXT_MAX + 1024)
+#define GW_RECORD_NAME "%08u" /* of a change's file: its number, from 1 without a gap */
+#define GW_FILES_MODE 0640    /* schemas are no secret, and people's tools read them */
+
+/* Durable on return. 0 or an errno value; there already is no error. */
 int gw_files_make_folder(const char *path);
-/* folder/name, durable on return. 0 or an errno value; what is left of a failure has a name that starts with a dot. */
-GW_MUST_CHECK int gw_files_write(const char *folder, const char *name, const char *text, size_t len);
 /* A whole file, malloc, with a NUL behind it. 0, GW_ENOTFOUND, GW_ELIMIT (larger than most), GW_ENOMEM, GW_EIO ... */
 GW_MUST_CHECK int gw_files_read(const char *path, size_t most, char **out_text, size_t *out_len);
 

@@ -86,7 +86,7 @@ static int check_names(struct loader *l, struct waiting *w)
     (void)snprintf(path, sizeof path, "%s/%s", l->folder, w->subject);
     DIR *folder = opendir(path);
     if (!folder)
-        return gw_error_set(l->error, gw_files_error(errno), errno, "%s cannot be read", path);
+        return gw_error_set(l->error, gw_error_of_errno(errno), errno, "%s cannot be read", path);
     int rc = 0;
     for (struct dirent *entry; rc == 0 && (entry = readdir(folder)) != NULL;) {
         char *end;
@@ -222,7 +222,8 @@ int gw_schema_files_load(const char *folder, struct gw_schemas *schemas,
     struct dirent **entries = NULL;
     int count = scandir(folder, &entries, is_subject, alphasort);
     if (count < 0)
-        return gw_error_set(error, gw_files_error(errno), errno, "schemas.folder %s cannot be read", folder);
+        return gw_error_set(error, gw_error_of_errno(errno), errno, "schemas.folder %s cannot be read",
+                            folder);
     int rc = read_ids(&l);
     l.list = calloc((size_t)count + 1, sizeof *l.list);
     if (!l.list && rc == 0)
@@ -261,10 +262,10 @@ static int save_ids(const char *folder, const struct gw_schemas *schemas, struct
     (void)snprintf(path, sizeof path, "%s/" IDS_NAME, folder);
     const bool same = gw_files_read(path, IDS_BYTES_MAX, &there, &there_len) == 0 && there_len == len &&
                       memcmp(there, text, len) == 0;
-    int rc = same || count == 0 ? 0 : gw_files_write(folder, IDS_NAME, text, len);
+    int rc = same || count == 0 ? 0 : gw_file_write(folder, IDS_NAME, text, len, GW_FILES_MODE);
     free(text);
     free(there);
-    return rc == 0 ? 0 : gw_error_set(error, gw_files_error(rc), rc, "%s cannot be written", path);
+    return rc == 0 ? 0 : gw_error_set(error, gw_error_of_errno(rc), rc, "%s cannot be written", path);
 }
 
 int gw_schema_files_save_one(const char *folder, const char *subject, uint32_t version, const char *text,
@@ -283,9 +284,10 @@ int gw_schema_files_save_one(const char *folder, const char *subject, uint32_t v
         return gw_error_set(error, rc, 0, "%s/%s cannot be written", path, name);
     rc = gw_files_make_folder(path);
     if (rc == 0)
-        rc = gw_files_write(path, name, pretty, pretty_len);
+        rc = gw_file_write(path, name, pretty, pretty_len, GW_FILES_MODE);
     free(pretty);
-    return rc == 0 ? 0 : gw_error_set(error, gw_files_error(rc), rc, "%s/%s cannot be written", path, name);
+    return rc == 0 ? 0
+                   : gw_error_set(error, gw_error_of_errno(rc), rc, "%s/%s cannot be written", path, name);
 }
 
 int gw_schema_files_save(const char *folder, const struct gw_schemas *schemas, struct gw_error *error)

@@ -3,10 +3,12 @@
 import json
 import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from gateway import BIN
-from load_test import broken, check, load, stream_file, wait_for_stream
+from load_test import arguments, broken, check, load, stream_file, wait_for_stream
 
 OK, BAD, USAGE, UNREACHABLE, FAILED = range(5)
 KEEP = {"data": {"segment_size": "1MiB"}, "journal": {"retention_size": "1GiB"}}
@@ -160,6 +162,57 @@ def test_a_backup_restored_serves_again(make_gateway, tmp_path):
     assert missing_of(gateway, tmp_path)[0] == 0
 
 
+def schema(gateway, *words):
+    return subprocess.run([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "schema", *map(str, words)],
+                          capture_output=True, text=True, timeout=30, check=False)
+
+
+def promises(path):
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def test_a_backup_under_load_holds_all_that_was_acked_before_it(make_gateway, tmp_path):
+    """Of a gateway at work, onto another file system; restored beside a fresh gateway, with the schemas."""
+    gateway = make_gateway(NO_SINKS).start()
+    order = tmp_path / "order.json"
+    order.write_text(json.dumps({"type": "object", "properties": {"count": {"type": "integer"}}}))
+    assert schema(gateway, "register", "orders", order).returncode == OK
+    acked, before, elsewhere = tmp_path / "acked", tmp_path / "before", Path(tempfile.mkdtemp(dir="/dev/shm"))
+    sending = subprocess.Popen(arguments(gateway, "--devices", 10, "--events", 100000, "--batch", 20, "--rate", 20000,
+                                         "--obligations", acked), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: promises(acked) >= 200, "nothing is acked")
+        whole = acked.read_text()
+        before.write_text(whole[:whole.rindex("\n") + 1])
+        made = summary(ctl(gateway, "backup", elsewhere / "backup", "--json"))
+        at_work = promises(acked)
+        wait_for(lambda: promises(acked) > at_work, "it does not go on")
+        assert sending.poll() is None and made["bad"] == 0 and made["schemas"] == 1
+        assert not (gateway.data / "backup.ready").exists()
+        sending.kill()
+        gateway.kill()
+        fresh = make_gateway(NO_SINKS)
+        fresh.data.mkdir()
+        restored = summary(ctl(fresh, "restore", elsewhere / "backup", "--json"))
+    finally:
+        sending.kill()
+        sending.wait()
+        shutil.rmtree(elsewhere)
+    assert (restored["bad"], restored["entries"], restored["schemas"]) == (0, made["entries"], 1)
+    assert summary(ctl(fresh, "verify", "--json"))["bad"] == 0
+    exported = ctl(fresh, "export")
+    assert exported.returncode == OK, exported.stderr
+    (tmp_path / "exported").write_text(exported.stdout)
+    status, found = check(before, tmp_path / "exported")
+    assert status == 0 and found["promised"] >= 200 and found["missing"] == found["duplicates"] == 0, found
+    fresh.start()
+    catalog = subprocess.run([str(BIN / "tributaryctl"), "--data", str(fresh.data), "catalog", "--json"],
+                             capture_output=True, text=True, timeout=30, check=True)
+    assert [row["id"] for row in json.loads(catalog.stdout) if row["name"] == "orders"] == [1]
+    report = load(fresh, "--devices", 2, "--events", 50)
+    assert report["complete"] and not broken(report)
+
+
 def test_a_sink_ahead_of_a_restored_journal_stops_and_says_so(make_gateway, tmp_path):
     gateway = make_gateway(KEEP).start()
     load(gateway, "--devices", 2, "--events", 100)
@@ -195,6 +248,7 @@ def test_export_gives_what_the_stream_got(make_gateway):
 def test_each_refusal_says_what_to_do(make_gateway, tmp_path):
     gateway = make_gateway(KEEP).start()
     load(gateway, "--devices", 1, "--events", 10)
+    assert "lies in the data folder" in ctl(gateway, "backup", gateway.data / "inside").stderr
     for words in (["verify"], ["salvage"], ["export"]):
         done = ctl(gateway, *words)
         assert done.returncode in (FAILED, UNREACHABLE) and str(gateway.process.pid) in done.stderr + done.stdout \
@@ -202,7 +256,8 @@ def test_each_refusal_says_what_to_do(make_gateway, tmp_path):
     gateway.stop()
     (tmp_path / "there").mkdir()
     for words, code, text in ((["backup", tmp_path / "there"], FAILED, "is there already"),
-                              (["backup", "/dev/shm/tributary-elsewhere"], FAILED, "another file system"),
+                              (["backup", gateway.data / "inside"], FAILED, "lies in the data folder"),
+                              (["backup", tmp_path / "nowhere" / "backup"], FAILED, "must be there"),
                               (["backup"], USAGE, "journal backup FOLDER"),
                               (["restore", tmp_path / "there"], FAILED, "not a whole backup"),
                               (["polish"], USAGE, "inspect|verify")):

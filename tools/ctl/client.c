@@ -105,7 +105,7 @@ static int ask(const struct ctl *ctl, const char *method, const char *path, cons
     if (!tree)
         return ctl_fail(CTL_UNREACHABLE, "what answers at %s is no gateway, or of another version",
                         ctl->socket);
-    if (status != 200) {
+    if (status / 100 != 2) {
         const char *why = *ctl_text(tree, "error") ? ctl_text(tree, "error") : ctl_text(tree, "message");
         rc = ctl_fail(question && status < 500 ? CTL_BAD : CTL_FAILED, "the gateway refuses %s: %s", path,
                       why);

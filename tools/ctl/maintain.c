@@ -1,4 +1,4 @@
-/* tributaryctl journal verify, export, backup, restore, salvage, upgrade: on the files, with the journal's lock taken. */
+/* tributaryctl journal verify, export, restore, salvage, upgrade: on the files, with the journal's lock taken. */
 #include "maintain.h"
 
 #include <inttypes.h>
@@ -38,20 +38,22 @@ static void print_line(void *context, const struct gw_journal_report *report)
     (void)cJSON_AddItemToArray(r->list, item);
 }
 
-/* Ends a report: what it came to, as text after `words` or as a tree. Takes the list over. */
-static int finish(struct reporting *r, const char *words, const struct gw_journal_summary *sum)
+int ctl_print_summary(const char *words, cJSON *list, bool json, const struct gw_journal_summary *sum)
 {
     char segments[CTL_NUMBER_MAX], entries[CTL_NUMBER_MAX], bytes[CTL_NUMBER_MAX], epoch[17];
     snprintf(epoch, sizeof epoch, "%016" PRIx64, sum->epoch);
-    if (!r->list) {
-        printf("%s %s segments with %s entries, %s bytes; epoch %s, offsets %" PRIu64 " to %" PRIu64 "\n",
-               words, ctl_grouped(sum->segments, segments), ctl_grouped(sum->entries, entries),
+    if (!json) {
+        printf("%s %s segments with %s entries, %s bytes; epoch %s, offsets %" PRIu64 " to %" PRIu64, words,
+               ctl_grouped(sum->segments, segments), ctl_grouped(sum->entries, entries),
                ctl_grouped(sum->bytes, bytes), epoch, sum->begin, sum->end);
+        if (sum->schemas)
+            printf("; %" PRIu64 " change%s of the registry", sum->schemas, sum->schemas == 1 ? "" : "s");
+        putchar('\n');
         return CTL_OK;
     }
     cJSON *tree = cJSON_CreateObject();
-    (void)cJSON_AddItemToObject(tree, "report", r->list);
-    r->list = NULL;
+    if (list)
+        (void)cJSON_AddItemToObject(tree, "report", list);
     (void)cJSON_AddStringToObject(tree, "epoch", epoch);
     ctl_add_number(tree, "begin", sum->begin);
     ctl_add_number(tree, "end", sum->end);
@@ -60,9 +62,18 @@ static int finish(struct reporting *r, const char *words, const struct gw_journa
     ctl_add_number(tree, "bytes", sum->bytes);
     ctl_add_number(tree, "bad", sum->bad);
     ctl_add_number(tree, "lost", sum->lost);
+    ctl_add_number(tree, "schemas", sum->schemas);
     int rc = ctl_print_json(tree);
     cJSON_Delete(tree);
     return rc;
+}
+
+/* Ends a report. */
+static int finish(struct reporting *r, const char *words, const struct gw_journal_summary *sum)
+{
+    cJSON *list = r->list;
+    r->list = NULL;
+    return ctl_print_summary(words, list, r->ctl->json, sum);
 }
 
 static struct reporting begin(const struct ctl *ctl)
@@ -125,28 +136,6 @@ static int restore(const struct ctl *ctl)
                       "%" PRIu64 " damaged segment%s of the backup left out, with %" PRIu64 " entries",
                       sum.bad, sum.bad == 1 ? " was" : "s were", sum.lost);
     return rc;
-}
-
-static int backup(const struct ctl *ctl)
-{
-    struct reporting r = begin(ctl);
-    struct gw_journal_summary sum;
-    struct gw_journal *journal = NULL;
-    struct gw_error error = {0};
-    int code = ctl_open_journal(ctl, &journal);
-    if (code != CTL_OK) {
-        cJSON_Delete(r.list);
-        return code;
-    }
-    int rc = gw_journal_backup(journal, ctl->arguments[1], &sum, &error);
-    gw_journal_close(journal);
-    if (rc != GW_OK)
-        return failed(&r, rc, &error);
-    code = finish(&r, "backed up:", &sum);
-    if (code == CTL_OK && sum.bad)
-        code = ctl_fail(CTL_BAD, "%" PRIu64 " damaged segment%s left out, with %" PRIu64 " entries", sum.bad,
-                        sum.bad == 1 ? " was" : "s were", sum.lost);
-    return code;
 }
 
 static int upgrade(const struct ctl *ctl)
@@ -286,7 +275,7 @@ static const struct maintenance {
 } table[] = {
     {"verify", "verify", 0, verify},
     {"export", "export [--from OFFSET] [--limit ENTRIES]", -1, export},
-    {"backup", "backup FOLDER", 1, backup},
+    {"backup", "backup FOLDER", 1, ctl_backup},
     {"restore", "restore BACKUP", 1, restore},
     {"salvage", "salvage", 0, salvage},
     {"upgrade", "upgrade", 0, upgrade},

@@ -19,6 +19,7 @@
 
 #include "admin/admin.h"
 #include "admin/socket.h"
+#include "journal/maintain.h"
 #include "observe/health.h"
 #include "observe/metrics.h"
 
@@ -61,6 +62,33 @@ void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *o
 {
     (void)journal;
     *out = (struct gw_journal_stats){.disk_bytes = 4096, .segments = 2, .quarantine_entries = 3};
+}
+
+static struct gw_journal_backup backup; /* what the journal says of one */
+
+int gw_journal_backup_ask(struct gw_journal *journal, uint64_t *out_number, struct gw_error *error)
+{
+    (void)journal;
+    if (backup.state == GW_BACKUP_WAITING)
+        return gw_error_set(error, GW_EBUSY, 0, "another backup is under way");
+    backup = (struct gw_journal_backup){.state = GW_BACKUP_WAITING, .number = backup.number + 1};
+    *out_number = backup.number;
+    return GW_OK;
+}
+
+void gw_journal_backup_look(struct gw_journal *journal, struct gw_journal_backup *out)
+{
+    (void)journal;
+    *out = backup;
+}
+
+int gw_journal_backup_withdraw(struct gw_journal *journal, uint64_t number)
+{
+    (void)journal;
+    if (backup.state != GW_BACKUP_WAITING || backup.number != number)
+        return GW_ENOTFOUND;
+    backup.state = GW_BACKUP_NONE;
+    return GW_OK;
 }
 
 int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn, void *context)
@@ -173,13 +201,18 @@ static const char *read_all(int s)
     return answer;
 }
 
-static const char *ask(int s, const char *path)
+static const char *tell(int s, const char *method, const char *path)
 {
     char request[256];
-    int n =
-        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", path);
+    int n = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+                     method, path);
     assert_int_equal(write(s, request, (size_t)n), n);
     return read_all(s);
+}
+
+static const char *ask(int s, const char *path)
+{
+    return tell(s, "GET", path);
 }
 
 static bool is_status(const char *text, int status)
@@ -253,6 +286,42 @@ static void test_quarantine_is_listed_without_what_is_sealed(void **state)
                            "{\"quarantine\":[{\"device\":\"tv-1\",\"stream\":\"00000000000000ab\",\"seq\":1,"
                            "\"received_ms\":1700000000000,\"code\":3,\"reason\":\"missing field\","
                            "\"sealed_bytes\":99}],\"total\":3}\n"));
+    gw_admin_set_journal(admin, NULL);
+}
+
+static void test_a_backup_is_asked_for_and_nobody_waits(void **state)
+{
+    (void)state;
+    static char dummy;
+    const struct gw_admin_writer writer = {.write = NULL};
+    const char *const path = "/v1/backup";
+    assert_true(is_status(tell(connect_local(), "POST", path), 503)); /* no journal yet */
+    gw_admin_set_journal(admin, (struct gw_journal *)(void *)&dummy);
+    assert_true(is_status(tell(connect_local(), "POST", path), 503)); /* nobody would make it */
+    assert_non_null(strstr(ask(connect_local(), path), "{\"state\":\"none\",\"number\":0}\n"));
+    gw_admin_set_writer(admin, &writer);
+    assert_true(is_status(tell(connect_http(), "POST", path), 404));
+    assert_true(is_status(tell(connect_local(), "POST", path), 202));
+    assert_non_null(strstr(answer, "{\"state\":\"waiting\",\"number\":1}\n"));
+    assert_true(is_status(tell(connect_local(), "POST", path), 409));
+    assert_non_null(strstr(answer, "another backup is under way"));
+    assert_true(is_status(tell(connect_local(), "DELETE", "/v1/backup"), 400));
+    assert_true(is_status(tell(connect_local(), "DELETE", "/v1/backup?number=2"), 404));
+    assert_true(is_status(tell(connect_local(), "DELETE", "/v1/backup?number=1"), 200));
+    assert_true(is_status(tell(connect_local(), "POST", path), 202));
+    backup.state = GW_BACKUP_READY;
+    backup.summary = (struct gw_journal_summary){
+        .epoch = 0xabc, .begin = 7, .end = 9007199254740993, .segments = 2, .schemas = 5};
+    assert_true(is_status(ask(connect_local(), path), 200));
+    assert_non_null(strstr(answer, "{\"state\":\"ready\",\"number\":2,\"folder\":\"backup.ready\",\"epoch\":"
+                                   "\"0000000000000abc\",\"begin\":7,\"end\":9007199254740993,\"segments\":2,"
+                                   "\"entries\":0,\"bytes\":0,\"bad\":0,\"lost\":0,\"schemas\":5}\n"));
+    backup.state = GW_BACKUP_FAILED;
+    gw_error_fill(&backup.error, GW_EFULL, 0, "free space");
+    assert_non_null(
+        strstr(ask(connect_local(), path), "\"state\":\"failed\",\"number\":2,\"error\":\"free space\"}"));
+    assert_true(is_status(tell(connect_local(), "PUT", path), 405));
+    gw_admin_set_writer(admin, NULL);
     gw_admin_set_journal(admin, NULL);
 }
 
@@ -403,6 +472,7 @@ int main(void)
         WITH_SERVER(test_the_admin_api_is_on_the_unix_socket_only),
         WITH_SERVER(test_status_tells_numbers_exactly),
         WITH_SERVER(test_quarantine_is_listed_without_what_is_sealed),
+        WITH_SERVER(test_a_backup_is_asked_for_and_nobody_waits),
         WITH_SERVER(test_metrics_are_served_on_one_kept_connection),
         WITH_SERVER(test_pipelined_requests_are_answered_in_order),
         WITH_SERVER(test_a_refusal_is_read_even_when_more_was_sent),

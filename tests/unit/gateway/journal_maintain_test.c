@@ -1,5 +1,4 @@
 /* Verify, backup, restore, salvage: what they find, keep and give back, and that positions of sinks go on over them. */
-#include <pthread.h>
 #include <sys/stat.h>
 
 #include "journal/maintain.h"
@@ -211,44 +210,6 @@ static void test_restore_touches_no_journal_and_takes_only_whole_backups(void **
     assert_int_equal(read_all(f, 0).entries, 220);
 }
 
-struct asker {
-    struct fixture *f;
-    struct gw_path folder;
-    struct gw_journal_summary sum;
-    struct gw_error error;
-    int rc;
-};
-
-static void *ask(void *context)
-{
-    struct asker *asker = context;
-    asker->rc = gw_journal_request_backup(asker->f->journal, asker->folder.text, &asker->sum, &asker->error);
-    return NULL;
-}
-
-static void test_backup_is_asked_for_while_commits_go_on(void **state)
-{
-    struct fixture *f = *state;
-    struct asker asker = {.f = f, .folder = beside(f, "backup")};
-    struct said said;
-    pthread_t thread;
-    fill(f);
-    assert_int_equal(pthread_create(&thread, NULL, ask, &asker), 0);
-    uint64_t seq = 220;
-    for (bool served = false; !served; seq++) {
-        commit_range(f, "tv-1", 1, seq + 1, seq + 1, 400);
-        assert_int_equal(gw_journal_reclaim(f->journal, sinks, 1), 0);
-        served = gw_path_exists(asker.folder.text);
-        assert_true(seq < 200000);
-    }
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(asker.rc, 0);
-    assert_true(asker.sum.end > 220 && asker.sum.end <= seq);
-    assert_int_equal(verified(asker.folder.text, &said, 0).bad, 0);
-    commit_range(f, "tv-1", 1, seq + 1, seq + 10, 400);
-    assert_int_equal(committed(f, "tv-1", 1), seq + 10);
-}
-
 /* --- verify --- */
 
 static void test_verify_finds_each_kind_of_damage_and_changes_nothing(void **state)
@@ -420,7 +381,6 @@ int main(void)
         JOURNAL_TEST(test_restore_gives_all_back_under_a_new_epoch),
         JOURNAL_TEST(test_restore_leaves_out_what_is_damaged),
         JOURNAL_TEST(test_restore_touches_no_journal_and_takes_only_whole_backups),
-        JOURNAL_TEST(test_backup_is_asked_for_while_commits_go_on),
         JOURNAL_TEST(test_verify_finds_each_kind_of_damage_and_changes_nothing),
         JOURNAL_TEST(test_verify_of_an_open_or_lost_journal_is_refused),
         JOURNAL_TEST(test_salvage_appends_what_is_whole_in_a_damaged_segment),
