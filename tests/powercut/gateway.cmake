@@ -14,6 +14,7 @@ if(TARGET tributary_gateway)
 
   function(journal_cut_test name library)
     add_executable(gateway-journal-load-${name} gateway_journal_load.c)
+    target_include_directories(gateway-journal-load-${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_libraries(gateway-journal-load-${name} PRIVATE ${library})
     add_test(NAME powercut.gateway_journal_${name}
              COMMAND gateway_journal_cut_test $<TARGET_FILE:gateway-journal-load-${name}> $<TARGET_FILE:powercut> ${ARGN})

@@ -23,6 +23,7 @@
 #include "journal/journal.h"
 #include "observe/log.h"
 #include "powercut/rebuild.h"
+#include "powercut/shim_run.h"
 
 #define GENERATIONS 3 /* processes that share the folder, each killed */
 #define COMMITS "260"
@@ -30,6 +31,7 @@
 
 struct run {
     char folder[PATH_MAX]; /* all of it lies below */
+    struct pc_run at;
     struct load_mark *marks;
     size_t mark_count;
     uint64_t seed, cuts;
@@ -46,25 +48,11 @@ static void die(const char *what)
 
 static void run_load(struct run *run, const char *program, const char *shim, int generation)
 {
-    char data[2 * PATH_MAX], marks[2 * PATH_MAX], trace[2 * PATH_MAX], position[2 * PATH_MAX], seed[32];
-    snprintf(data, sizeof data, "%s/data", run->folder);
-    snprintf(marks, sizeof marks, "%s/marks", run->folder);
-    snprintf(trace, sizeof trace, "%s/trace", run->folder);
-    snprintf(position, sizeof position, "%s/position", run->folder);
+    char seed[32];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->seed + (unsigned)generation);
-    pid_t pid = fork();
-    if (pid == 0) {
-        setenv("POWERCUT_FOLDER", data, 1);
-        setenv("POWERCUT_TRACE", trace, 1);
-        setenv("POWERCUT_POSITION", position, 1);
-        setenv("POWERCUT_DELAY_US", "0", 1);
-        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-        setenv("LD_PRELOAD", shim, 1);
-        execl(program, program, data, marks, position, seed, COMMITS, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    const char *const arguments[] = {program, run->at.data, run->at.marks, run->at.position,
+                                     seed,    COMMITS,      NULL};
+    if (pc_run_traced(&run->at, shim, arguments) != 0) {
         fprintf(stderr, "the load program failed\n");
         exit(1); /* of a mutant too: one that cannot run was not caught */
     }
@@ -72,9 +60,8 @@ static void run_load(struct run *run, const char *program, const char *shim, int
 
 static void load_marks(struct run *run)
 {
-    char path[2 * PATH_MAX];
+    const char *path = run->at.marks;
     struct stat st;
-    snprintf(path, sizeof path, "%s/marks", run->folder);
     FILE *file = fopen(path, "rb");
     if (!file || fstat(fileno(file), &st) != 0)
         die(path);
@@ -307,7 +294,7 @@ static int compare_positions(const void *a, const void *b)
 
 static void remove_tree(const char *path)
 {
-    char command[2 * PATH_MAX + 16];
+    char command[PATH_MAX + 16];
     snprintf(command, sizeof command, "rm -rf '%s'", path);
     if (system(command) != 0)
         die(command);
@@ -331,9 +318,7 @@ static bool survives(const struct run *run, uint64_t cut, const char *disk)
 
 static uint64_t try_cuts(const struct run *run)
 {
-    char trace[2 * PATH_MAX], disk[2 * PATH_MAX];
-    snprintf(trace, sizeof trace, "%s/trace", run->folder);
-    snprintf(disk, sizeof disk, "%s/disk", run->folder);
+    const char *trace = run->at.trace, *disk = run->at.disk;
     struct pc_rebuild *rebuild;
     if (pc_rebuild_open(trace, NULL, &rebuild) != 0)
         exit(2);
@@ -403,12 +388,10 @@ int main(int argc, char **argv)
              tmp                             ? tmp
              : access("/dev/shm", W_OK) == 0 ? "/dev/shm"
                                              : "/tmp");
-    char data[2 * PATH_MAX];
-    if (!mkdtemp(run.folder))
+    if (!mkdtemp(run.folder) || pc_run_paths(run.folder, &run.at) != 0)
         die(run.folder);
-    snprintf(data, sizeof data, "%s/data", run.folder);
-    if (mkdir(data, 0700) != 0)
-        die(data);
+    if (mkdir(run.at.data, 0700) != 0)
+        die(run.at.data);
     for (int generation = 0; generation < GENERATIONS; generation++)
         run_load(&run, argv[1], argv[2], generation);
     load_marks(&run);

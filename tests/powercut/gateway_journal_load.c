@@ -1,11 +1,10 @@
 /*
  * gateway-journal-load FOLDER MARKS POSITION SEED COMMITS: commits to a journal as the gateway does, notes each commit
  * that returned, moves a sink, reclaims, sends what must be refused, and at last stops without closing. Meanwhile the disk
- * is full at times, or fails: calls of the C library are replaced here by ones that do so before the shim sees them.
+ * is full at times, or fails (support/disk_faults.h).
  */
 #include "gateway_journal_load.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -13,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
 #include "observe/log.h"
+#include "support/disk_faults.h"
 
 #define BATCHES_MAX 12u
 
@@ -37,64 +36,6 @@ static struct {
     char device[32];
     uint64_t stream_index;
 } batches[BATCHES_MAX];
-
-/* --- a disk that fails --- */
-
-/* The call that fails is the one after `after` more of its kind. 0: none. */
-static struct disk_fault {
-    int error, after;
-} sync_fault, write_fault, allocate_fault;
-
-static bool fails(struct disk_fault *fault)
-{
-    if (fault->error == 0 || fault->after-- > 0)
-        return false;
-    errno = fault->error;
-    fault->error = 0;
-    return true;
-}
-
-#define REAL(result, name, ...)                                                                              \
-    static result (*real)(__VA_ARGS__);                                                                      \
-    if (!real) {                                                                                             \
-        void *symbol = dlsym(RTLD_NEXT, #name);                                                              \
-        memcpy(&real, &symbol, sizeof real);                                                                 \
-    }
-
-int fdatasync(int fd)
-{
-    REAL(int, fdatasync, int)
-    return fails(&sync_fault) ? -1 : real(fd);
-}
-
-int fsync(int fd)
-{
-    REAL(int, fsync, int)
-    return fails(&sync_fault) ? -1 : real(fd);
-}
-
-ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
-{
-    REAL(ssize_t, pwrite, int, const void *, size_t, off_t)
-    return fails(&write_fault) ? -1 : real(fd, data, len, at);
-}
-
-ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
-{
-    REAL(ssize_t, pwritev, int, const struct iovec *, int, off_t)
-    return fails(&write_fault) ? -1 : real(fd, parts, count, at);
-}
-
-int posix_fallocate(int fd, off_t at, off_t len)
-{
-    REAL(int, posix_fallocate, int, off_t, off_t)
-    return fails(&allocate_fault) ? errno : real(fd, at, len);
-}
-
-static void no_faults(void)
-{
-    sync_fault = write_fault = allocate_fault = (struct disk_fault){0};
-}
 
 static uint64_t below(struct load *load, uint64_t limit)
 {
@@ -154,16 +95,16 @@ static void maybe_fail(struct load *load)
 {
     switch (below(load, 60)) {
     case 0:
-        sync_fault = (struct disk_fault){EIO, (int)below(load, 4)};
+        sync_fault = (struct fault){.error = EIO, .count = 1, .after = (int)below(load, 4)};
         break;
     case 1:
-        write_fault = (struct disk_fault){EIO, (int)below(load, 6)};
+        write_fault = (struct fault){.error = EIO, .count = 1, .after = (int)below(load, 6)};
         break;
     case 2:
-        write_fault = (struct disk_fault){ENOSPC, (int)below(load, 6)};
+        write_fault = (struct fault){.error = ENOSPC, .count = 1, .after = (int)below(load, 6)};
         break;
     case 3:
-        allocate_fault = (struct disk_fault){ENOSPC, 0};
+        allocate_fault = (struct fault){.error = ENOSPC, .count = 1, .after = 0};
         break;
     default:
         break;
@@ -242,7 +183,7 @@ static void move_sink(struct load *load, bool meta_fails)
     mark(load, (struct load_mark){.kind = LOAD_PASSED, .offset = offset});
     maybe_fail(load);
     if (meta_fails)
-        sync_fault = (struct disk_fault){EIO, 0};
+        sync_fault = (struct fault){.error = EIO, .count = 1, .after = 0};
     if (gw_journal_cursor_set(load->journal, "stream", offset) != 0 ||
         gw_journal_reclaim(load->journal, sinks, 1) != 0)
         mark(load, (struct load_mark){.kind = LOAD_FAULT, .stream = LOAD_FAULT_EIO});
@@ -269,7 +210,7 @@ int main(int argc, char **argv)
     for (long i = 0; i < commits; i++) {
         commit(&load);
         if (i == commits / 3)
-            allocate_fault = (struct disk_fault){ENOSPC, 0};
+            allocate_fault = (struct fault){.error = ENOSPC, .count = 1, .after = 0};
         if (i == commits / 2 || below(&load, 40) == 0)
             move_sink(&load, i == commits / 2);
         if (below(&load, 150) == 0) {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "powercut/rebuild.h"
+#include "powercut/shim_run.h"
 #include "schema/registry_disk.h"
 
 #define SCHEMAS 12
@@ -147,14 +148,10 @@ static bool survives(const char *folder, uint64_t acknowledged)
 
 struct run {
     char folder[128];
+    struct pc_run at;
     struct mark marks[SCHEMAS];
     uint64_t seed;
 };
-
-static void path_of(const struct run *run, const char *name, char out[PATH_MAX])
-{
-    snprintf(out, PATH_MAX, "%s/%s", run->folder, name);
-}
 
 static void remove_tree(const char *path)
 {
@@ -166,32 +163,16 @@ static void remove_tree(const char *path)
 
 static void run_load(struct run *run, const char *shim, const char *program)
 {
-    char data[PATH_MAX], marks[PATH_MAX], trace[PATH_MAX], position[PATH_MAX];
-    path_of(run, "data", data);
-    path_of(run, "marks", marks);
-    path_of(run, "trace", trace);
-    path_of(run, "position", position);
-    if (mkdir(data, 0700) != 0)
-        die(data);
-    pid_t pid = fork();
-    if (pid == 0) {
-        setenv("POWERCUT_FOLDER", data, 1);
-        setenv("POWERCUT_TRACE", trace, 1);
-        setenv("POWERCUT_POSITION", position, 1);
-        setenv("POWERCUT_DELAY_US", "0", 1);
-        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-        setenv("LD_PRELOAD", shim, 1);
-        execl(program, program, "--load", data, marks, position, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    const char *const arguments[] = {program, "--load", run->at.data, run->at.marks, run->at.position, NULL};
+    if (mkdir(run->at.data, 0700) != 0)
+        die(run->at.data);
+    if (pc_run_traced(&run->at, shim, arguments) != 0) {
         fprintf(stderr, "the load failed\n");
         exit(1); /* of a mutant too: one that cannot run was not caught */
     }
-    FILE *file = fopen(marks, "rb");
+    FILE *file = fopen(run->at.marks, "rb");
     if (!file || fread(run->marks, sizeof run->marks[0], SCHEMAS, file) != SCHEMAS)
-        die(marks);
+        die(run->at.marks);
     fclose(file);
 }
 
@@ -206,28 +187,25 @@ static uint64_t acknowledged_at(const struct run *run, uint64_t cut)
 
 static uint64_t try_cuts(struct run *run)
 {
-    char trace[PATH_MAX], disk[PATH_MAX];
     uint64_t failures = 0, disks = 0, torn = 0;
     struct pc_rebuild *rebuild;
-    path_of(run, "trace", trace);
-    path_of(run, "disk", disk);
-    if (pc_rebuild_open(trace, NULL, &rebuild) != 0)
+    if (pc_rebuild_open(run->at.trace, NULL, &rebuild) != 0)
         exit(2);
     const uint64_t last = pc_rebuild_last(rebuild);
     for (uint64_t at = 1; at <= last && failures < FAILURES_SHOWN; at++)
         for (unsigned i = 0; i < DISKS; i++) {
             struct pc_cut cut;
             const uint64_t seed = run->seed + at * 1000 + i;
-            if (pc_rebuild_seek(rebuild, at) != 0 || pc_rebuild_write(rebuild, seed, disk, &cut) != 0)
+            if (pc_rebuild_seek(rebuild, at) != 0 || pc_rebuild_write(rebuild, seed, run->at.disk, &cut) != 0)
                 exit(2);
             torn += cut.writes_torn;
             disks++;
-            if (!survives(disk, acknowledged_at(run, at))) {
+            if (!survives(run->at.disk, acknowledged_at(run, at))) {
                 fprintf(stderr, "cut at %llu of %llu, disk seed %llu\n", (unsigned long long)at,
                         (unsigned long long)last, (unsigned long long)seed);
                 failures++;
             }
-            remove_tree(disk);
+            remove_tree(run->at.disk);
         }
     if (pc_rebuild_strangers(rebuild) != 0)
         failures++;
@@ -255,7 +233,7 @@ int main(int argc, char **argv)
     }
     snprintf(run.folder, sizeof run.folder, "%s/tributary-schema-cut-XXXXXX",
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(run.folder))
+    if (!mkdtemp(run.folder) || pc_run_paths(run.folder, &run.at) != 0)
         die(run.folder);
     run_load(&run, argv[1], argv[2]);
     uint64_t failures = try_cuts(&run);

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "powercut/rebuild.h"
+#include "powercut/shim_run.h"
 
 #define DISKS 300
 #define BIG 8192
@@ -90,7 +91,7 @@ struct seen {
 
 static long read_file(const char *disk, const char *name, char *out, size_t cap)
 {
-    char path[512];
+    char path[PATH_MAX + 32];
     snprintf(path, sizeof path, "%s/%s", disk, name);
     int fd = open(path, O_RDONLY);
     if (fd < 0)
@@ -140,45 +141,31 @@ static void look_at(const char *disk, struct seen *seen)
     seen->neither += !old && !new;
     seen->removed += read_file(disk, "kept/removed", bytes, sizeof bytes) < 0;
     seen->late += read_file(disk, "kept/late", bytes, sizeof bytes) == 100;
-    char path[512];
+    char path[PATH_MAX + 32];
     snprintf(path, sizeof path, "%s/folder", disk);
     seen->folder += access(path, F_OK) == 0;
 }
 
-static void run_traced(const char *trace)
+static void run_traced(struct pc_run *run)
 {
-    char data[300], position[300];
-    snprintf(data, sizeof data, "%s/data", folder);
-    snprintf(position, sizeof position, "%s/position", folder);
-    assert_int_equal(mkdir(data, 0700), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        setenv("POWERCUT_FOLDER", data, 1);
-        setenv("POWERCUT_TRACE", trace, 1);
-        setenv("POWERCUT_POSITION", position, 1);
-        setenv("POWERCUT_DELAY_US", "0", 1);
-        setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-        setenv("LD_PRELOAD", shim, 1);
-        execl(self, self, "work", data, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-    FILE *file = fopen(position, "rb");
+    assert_int_equal(pc_run_paths(folder, run), 0);
+    const char *const arguments[] = {self, "work", run->data, NULL};
+    assert_int_equal(mkdir(run->data, 0700), 0);
+    assert_int_equal(pc_run_traced(run, shim, arguments), 0);
+    FILE *file = fopen(run->position, "rb");
     uint64_t published = 0;
     assert_non_null(file);
     assert_int_equal(fread(&published, sizeof published, 1, file), 1);
     fclose(file);
     struct pc_rebuild *rebuild;
-    assert_int_equal(pc_rebuild_open(trace, NULL, &rebuild), 0);
+    assert_int_equal(pc_rebuild_open(run->trace, NULL, &rebuild), 0);
     assert_int_equal(pc_rebuild_last(rebuild), published);
     pc_rebuild_close(rebuild);
 }
 
 static void remove_tree(const char *path)
 {
-    char command[512];
+    char command[PATH_MAX + 32];
     snprintf(command, sizeof command, "rm -rf '%s'", path);
     assert_int_equal(system(command), 0);
 }
@@ -186,19 +173,17 @@ static void remove_tree(const char *path)
 static void test_disks_are_what_a_cut_could_leave(void **state)
 {
     (void)state;
-    char trace[300], disk[300];
-    snprintf(trace, sizeof trace, "%s/trace", folder);
-    snprintf(disk, sizeof disk, "%s/disk", folder);
-    run_traced(trace);
+    static struct pc_run run;
+    run_traced(&run);
     struct pc_rebuild *rebuild;
     struct seen seen = {0};
-    assert_int_equal(pc_rebuild_open(trace, NULL, &rebuild), 0);
+    assert_int_equal(pc_rebuild_open(run.trace, NULL, &rebuild), 0);
     assert_int_equal(pc_rebuild_seek(rebuild, pc_rebuild_last(rebuild)), 0);
     assert_int_equal(pc_rebuild_strangers(rebuild), 0);
     for (uint64_t seed = 1; seed <= DISKS; seed++) {
-        assert_int_equal(pc_rebuild_write(rebuild, seed * 7919, disk, NULL), 0);
-        look_at(disk, &seen);
-        remove_tree(disk);
+        assert_int_equal(pc_rebuild_write(rebuild, seed * 7919, run.disk, NULL), 0);
+        look_at(run.disk, &seen);
+        remove_tree(run.disk);
     }
     pc_rebuild_close(rebuild);
     /* Never: what was synced is there; a rename is done or not; a sector is old or new. */

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "journal_faults.h"
 #include "journal_fixture.h"
+#include "support/disk_faults.h"
 
 /* --- failing writes and syncs --- */
 

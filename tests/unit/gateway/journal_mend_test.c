@@ -4,8 +4,8 @@
  */
 #include <sys/stat.h>
 
-#include "journal_faults.h"
 #include "journal_fixture.h"
+#include "support/disk_faults.h"
 
 static const char *const sinks[] = {"stream"};
 

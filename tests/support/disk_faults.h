@@ -1,9 +1,9 @@
 /*
- * The C library's calls are replaced here by ones that fail on demand: LMDB's calls pass through them too. A test
- * program includes this once.
+ * A disk that fails on demand: the C library's calls are replaced by ones that ask here first, so LMDB's pass through them too, and
+ * under the power-cut shim they come before it. A program includes this once.
  */
-#ifndef TESTS_JOURNAL_FAULTS_H
-#define TESTS_JOURNAL_FAULTS_H
+#ifndef TESTS_SUPPORT_DISK_FAULTS_H
+#define TESTS_SUPPORT_DISK_FAULTS_H
 
 #include <dlfcn.h>
 #include <errno.h>
