@@ -11,7 +11,8 @@
 #define GW_LAYOUT_REGISTRY "registry" /* registered schemas, one file a change */
 #define GW_LAYOUT_SCHEMAS                                                                                    \
     "schemas" /* the same for people: SUBJECT/VERSION.json, where the configuration names no folder */
-#define GW_LAYOUT_BACKUP "backup.ready" /* a backup that waits to be taken away */
-#define GW_LAYOUT_RUN "run"             /* ports, admin socket: of this run only */
+#define GW_LAYOUT_BACKUP "backup.ready"         /* a backup that waits to be taken away */
+#define GW_LAYOUT_BACKUP_TMP "backup.ready.tmp" /* one that is being made */
+#define GW_LAYOUT_RUN "run"                     /* ports, admin socket: of this run only */
 
 #endif

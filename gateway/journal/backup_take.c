@@ -16,8 +16,9 @@
 static int lies_within(const char *folder, const char *data, bool *out)
 {
     char *inner = realpath(folder, NULL), *outer = inner ? realpath(data, NULL) : NULL;
-    int rc = inner && outer ? 0 : errno;
-    if (rc == 0) {
+    int rc = errno;
+    if (inner && outer) {
+        rc = 0;
         const size_t len = strlen(outer);
         *out = strncmp(inner, outer, len) == 0 && (inner[len] == '\0' || inner[len] == '/');
     }

@@ -125,7 +125,7 @@ int gw_folder_is_ours(const char *folder, struct gw_error *error)
     static const char *const ours[] = {
         "LOCK",     "FORMAT.tmp", "meta.tmp",   "meta.new",       "segments",
         "damaged",  "keys",       "run",        "stream",         "lake",
-        "registry", "schemas",    "lost+found", GW_LAYOUT_BACKUP, GW_LAYOUT_BACKUP ".tmp"};
+        "registry", "schemas",    "lost+found", GW_LAYOUT_BACKUP, GW_LAYOUT_BACKUP_TMP};
     DIR *dir = opendir(folder);
     if (!dir)
         return gw_error_set(error, GW_EINVALID, errno, "data folder %s cannot be read", folder);

@@ -129,7 +129,7 @@ static void test_a_backup_that_fails_says_why_and_the_journal_goes_on(void **sta
     gw_journal_backup_look(f->journal, &backup);
     assert_int_equal(backup.state, GW_BACKUP_FAILED);
     assert_non_null(strstr(backup.error.text, "cannot be made"));
-    assert_false(gw_path_exists(gw_path_join(f->folder, GW_LAYOUT_BACKUP ".tmp").text));
+    assert_false(gw_path_exists(gw_path_join(f->folder, GW_LAYOUT_BACKUP_TMP).text));
     run("mv '%s' '%s/segments/00000000000000000000/data.mdb'", beside(f, "data").text, f->folder);
     commit_range(f, "tv-1", 1, 6, 9, 400);
     assert_int_equal(gw_journal_backup_ask(f->journal, &number, &f->error), 0);
