@@ -84,7 +84,7 @@ static int format_damaged(const char *path, struct gw_error *error)
         path);
 }
 
-int gw_format_check(const char *folder, struct gw_error *error)
+int gw_journal_format_check(const char *folder, struct gw_error *error)
 {
     struct gw_path path = gw_path_join(folder, "FORMAT");
     FILE *file = fopen(path.text, "re");
@@ -108,7 +108,7 @@ int gw_format_check(const char *folder, struct gw_error *error)
     return 0;
 }
 
-int gw_format_write(const char *folder, struct gw_error *error)
+int gw_journal_format_write(const char *folder, struct gw_error *error)
 {
     char text[96];
     int n = snprintf(text, sizeof text, FORMAT_TITLE "\nread %u\nwrite %u\n", GW_JOURNAL_FORMAT_READ,

@@ -21,8 +21,8 @@ GW_MUST_CHECK int gw_lock_take(const char *folder, int *out_fd, struct gw_error 
 
 /* What data/FORMAT says. GW_ENOTFOUND: no such file; GW_EVERSION: newer; GW_EINVALID: something else's file.
  */
-GW_MUST_CHECK int gw_format_check(const char *folder, struct gw_error *error);
-GW_MUST_CHECK int gw_format_write(const char *folder, struct gw_error *error);
+GW_MUST_CHECK int gw_journal_format_check(const char *folder, struct gw_error *error);
+GW_MUST_CHECK int gw_journal_format_write(const char *folder, struct gw_error *error);
 
 /* Nothing but what Tributary makes lies in the folder. GW_EINVALID names what else does. */
 GW_MUST_CHECK int gw_folder_is_ours(const char *folder, struct gw_error *error);

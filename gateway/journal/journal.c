@@ -121,11 +121,11 @@ static int remove_unfinished(const struct gw_journal *journal)
 static int open_or_format(struct gw_journal *journal, struct gw_error *error)
 {
     struct gw_path meta = gw_path_join(journal->folder, "meta");
-    int rc = gw_format_check(journal->folder, error);
+    int rc = gw_journal_format_check(journal->folder, error);
     if (rc == GW_ENOTFOUND) {
         rc = gw_folder_is_ours(journal->folder, error);
         if (rc == 0 && !gw_path_exists(meta.text) && !holds_segments(journal))
-            rc = gw_format_write(journal->folder, error);
+            rc = gw_journal_format_write(journal->folder, error);
         else if (rc == 0)
             rc = gw_error_set(error, GW_EDAMAGED, 0, "the journal in %s has lost its FORMAT file: restore it",
                               journal->folder);

@@ -39,7 +39,7 @@ static int look_at_target(const struct restoring *r)
                 "until all is well",
                 r->folder);
     }
-    int rc = gw_format_check(r->folder, r->error);
+    int rc = gw_journal_format_check(r->folder, r->error);
     return rc == GW_ENOTFOUND ? 0 : rc;
 }
 
@@ -146,7 +146,9 @@ static int take_schemas(struct restoring *r)
 static int take_names(struct restoring *r)
 {
     struct gw_path segments = gw_path_join(r->folder, "segments"), meta = gw_path_join(r->folder, "meta");
-    int rc = gw_format_check(r->folder, NULL) == GW_ENOTFOUND ? gw_format_write(r->folder, r->error) : 0;
+    int rc = gw_journal_format_check(r->folder, NULL) == GW_ENOTFOUND
+                 ? gw_journal_format_write(r->folder, r->error)
+                 : 0;
     if (rc != 0)
         return rc;
     int e = gw_folder_sync(r->segments_to.text);

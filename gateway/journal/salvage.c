@@ -224,8 +224,8 @@ static int renew_meta(const char *folder, struct gw_error *error)
         e = gw_folder_sync(folder);
     rc = e != 0 ? gw_error_set(error, gw_error_of_errno(e), e, "%s cannot be moved to damaged/", meta.text)
                 : gw_meta_create(folder, GW_JOURNAL_META_BYTES_MAX, error);
-    if (rc == 0 && gw_format_check(folder, NULL) == GW_ENOTFOUND)
-        rc = gw_format_write(folder, error);
+    if (rc == 0 && gw_journal_format_check(folder, NULL) == GW_ENOTFOUND)
+        rc = gw_journal_format_write(folder, error);
     close(fd);
     return rc;
 }
@@ -283,12 +283,12 @@ int gw_journal_salvage(const char *folder, gw_journal_report_fn report, void *co
     if (!gw_path_exists(meta.text) && !gw_path_exists(segments.text))
         return gw_error_set(error, GW_ENOTFOUND, 0,
                             "%s: there is no journal: is this the gateway's data.folder?", folder);
-    int rc = gw_format_check(folder, error);
+    int rc = gw_journal_format_check(folder, error);
     if (rc != 0 && rc != GW_ENOTFOUND)
         return rc;
     bool renew = !gw_path_exists(meta.text) || gw_check_meta(meta.text) == GW_EDAMAGED;
     if (renew || rc == GW_ENOTFOUND)
-        rc = renew ? renew_meta(folder, error) : gw_format_write(folder, error);
+        rc = renew ? renew_meta(folder, error) : gw_journal_format_write(folder, error);
     const struct gw_journal_config config = {
         .folder = folder, .segment_bytes = SEGMENT_BYTES, .any_epoch = renew};
     if (rc == 0)

@@ -142,7 +142,7 @@ int gw_journal_verify(const char *folder, gw_journal_report_fn report, void *con
     int lock_fd = -1;
     int rc = gw_backup_check(folder, NULL);
     if (rc == GW_ENOTFOUND) {
-        rc = gw_format_check(folder, error);
+        rc = gw_journal_format_check(folder, error);
         if (rc == GW_ENOTFOUND)
             return gw_error_set(error, rc, 0, "%s: there is no journal: is this the gateway's data.folder?",
                                 folder);

@@ -141,7 +141,7 @@ static int restore(const struct ctl *ctl)
 static int upgrade(const struct ctl *ctl)
 {
     struct gw_error error = {0};
-    int rc = gw_format_check(ctl->data, &error);
+    int rc = gw_journal_format_check(ctl->data, &error);
     if (rc == GW_ENOTFOUND)
         return ctl_fail(CTL_FAILED, "%s: there is no journal: is this the gateway's data.folder?", ctl->data);
     if (rc != GW_OK)
