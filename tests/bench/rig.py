@@ -183,6 +183,7 @@ def print_row(*cells):
 def write(name, result, path, draw):
     """JSON to path, or build/bench; beside it the plot that draw(figure) makes, if matplotlib is there."""
     path = path or OUT / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")
     try:
         import matplotlib
