@@ -412,6 +412,24 @@ def test_a_revoked_intermediate_cuts_all_below_it_and_no_others(listed):
     refused_in_handshake(second)
 
 
+def test_a_chain_has_seven_intermediates_at_most(own):
+    root = own.pki.device_ca = Authority("test root", below=9)
+    (own.pki.folder / "device-ca.crt").write_bytes(root.pem())
+    own.start()
+    line = [root]
+    for i in range(8):
+        line.append(Authority(f"line {i}", above=line[-1], below=8 - i))
+        name = f"dev-{i}"
+        pem, key = line[-1].issue(name, [x509.UniformResourceIdentifier(DEVICE_URI + name)], ExtendedKeyUsageOID.CLIENT_AUTH)
+        chain = b"".join(one.pem() for one in line[:0:-1])
+        device = Device(own, name, certificate=own.pki._store(name, (pem + chain, key)))
+        if i < 7:
+            device.online().work()
+        else:
+            refused_in_handshake(device)
+    assert "too long" in own.log_lines("ingest.certificate_refused")[-1]["reason"]
+
+
 def test_a_list_that_cannot_be_used_changes_nothing(listed):
     sold, kept = listed.pki.device("dev-sold"), listed.pki.device("dev-kept")
     listed.crl.write_bytes(lists(listed, sold[0]))
