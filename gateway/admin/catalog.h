@@ -13,6 +13,9 @@
  */
 cJSON *gw_admin_catalog(const struct gw_schemas *schemas);
 
+/* Those rows as an HTML page for people; UTF-8. The caller's, by free(); NULL: out of memory. */
+char *gw_admin_catalog_page(const cJSON *rows, size_t *out_len);
+
 #define GW_CATALOG_PLACE_MAX 512
 /* Where a subject's events lie in the lake; lake: what its schema says of it, or "". */
 void gw_catalog_place(const char *name, const char *lake, char out[GW_CATALOG_PLACE_MAX]);

@@ -210,6 +210,17 @@ static void catalog(struct gw_admin_view *view, struct gw_admin_answer *out)
         gw_answer_error(503, "the registry is not open", out);
 }
 
+static void catalog_page(struct gw_admin_view *view, struct gw_admin_answer *out)
+{
+    cJSON *rows = view->schemas ? gw_admin_catalog(view->schemas) : NULL;
+    *out = (struct gw_admin_answer){.status = 200, .content_type = "text/html; charset=utf-8"};
+    if (rows)
+        out->body = gw_admin_catalog_page(rows, &out->body_len);
+    else
+        gw_answer_error(503, "the registry is not open", out);
+    cJSON_Delete(rows);
+}
+
 /* --- which path --- */
 
 bool gw_admin_takes_body(const struct gw_http_request *request, bool local)
@@ -233,6 +244,8 @@ static bool answer_get(struct gw_admin_view *view, const struct gw_admin_questio
         answer = status;
     else if (question->local && strcmp(path, "/v1/catalog") == 0)
         answer = catalog;
+    else if (question->local && strcmp(path, "/catalog") == 0)
+        answer = catalog_page;
     if (!answer)
         return false;
     if (question->request->method == GW_HTTP_GET)
@@ -255,9 +268,9 @@ void gw_admin_answer(struct gw_admin_view *view, const struct gw_admin_question 
         return;
     gw_answer_error(404,
                     question->local
-                        ? "there are /metrics, /healthz, /readyz, /v1/status, /v1/catalog, /v1/quarantine, "
-                          "/v1/backup, /v1/reload, and /subjects, /schemas, /compatibility, /config and "
-                          "/mode of the registry"
+                        ? "there are /metrics, /healthz, /readyz, /catalog, /v1/status, /v1/catalog, "
+                          "/v1/quarantine, /v1/backup, /v1/reload, and /subjects, /schemas, /compatibility, "
+                          "/config and /mode of the registry"
                         : "there are /metrics, /healthz and /readyz; the admin API is on the Unix socket",
                     out);
 }

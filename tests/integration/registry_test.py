@@ -6,6 +6,7 @@ import stat
 import subprocess
 import textwrap
 import venv
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,35 @@ def test_the_catalog_tells_what_there_is_and_where_it_lies(gateway):
     assert {a["name"]: a["privacy"] for a in menu["attributes"]} == {"item": "none", "depth": "none", "mail": "personal"}
     assert {"pause", "session.end"} <= {row["name"] for row in rows if row["built_in"]}
     assert rows == ctl(gateway, "catalog")
+
+
+def test_the_catalog_is_a_page_too_and_texts_of_schemas_stay_texts(gateway):
+    hostile = {**MENU, "description": "<script>alert(1)</script> & \"more\"", "x-tributary": {"owner": "<b>menus</b>"}}
+    assert curl(gateway, "POST", "/subjects/menu.opened/versions", candidate(hostile))[0] == 200
+    socket = str(gateway.data / "run" / "admin.sock")
+    done = subprocess.run(["curl", "-sS", "-D", "-", "--unix-socket", socket, "http://localhost/catalog"], capture_output=True,
+                          text=True, timeout=30, check=True)
+    head, _, page = done.stdout.partition("\n\n")
+    assert head.startswith("HTTP/1.1 200") and "Content-Type: text/html; charset=utf-8" in head
+
+    class Seen(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.tags, self.text = set(), ""
+
+        def handle_starttag(self, tag, attrs):
+            self.tags.add(tag)
+
+        def handle_data(self, data):
+            self.text += data
+
+    seen = Seen()
+    seen.feed(page)
+    assert not seen.tags & {"script", "b"}
+    rows = curl(gateway, "GET", "/v1/catalog")[2]
+    for row in rows:
+        wanted = [row["name"], row["description"], row["owner"], row["lake"], *(a["name"] for a in row["attributes"])]
+        assert not [text for text in wanted if text not in seen.text], row["name"]
 
 
 def test_curl_changes_levels_and_modes_but_deletes_nothing(gateway):
