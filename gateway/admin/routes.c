@@ -109,6 +109,21 @@ static void ready(struct gw_admin_view *view, struct gw_admin_answer *out)
 
 /* --- /v1/status --- */
 
+static void add_lost(void *context, const struct gw_journal_lost *lost)
+{
+    char epoch[17];
+    snprintf(epoch, sizeof epoch, "%016" PRIx64, lost->epoch);
+    cJSON *item = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(item, "sink", lost->sink);
+    (void)cJSON_AddStringToObject(item, "epoch", epoch);
+    gw_answer_number(item, "from", lost->from);
+    gw_answer_number(item, "to", lost->to);
+    gw_answer_number(item, "entries", lost->entries);
+    gw_answer_number(item, "first_ms", lost->first_ms);
+    gw_answer_number(item, "last_ms", lost->last_ms);
+    (void)cJSON_AddItemToArray(context, item);
+}
+
 void gw_admin_add_journal(cJSON *tree, struct gw_journal *journal, const char *const *sink_names,
                           size_t sink_count)
 {
@@ -135,8 +150,13 @@ void gw_admin_add_journal(cJSON *tree, struct gw_journal *journal, const char *c
             gw_answer_number(sink, "cursor", cursor);
             gw_answer_number(sink, "behind", end > cursor ? end - cursor : 0);
         }
+        if (gw_journal_is_detached(journal, sink_names[i]))
+            (void)cJSON_AddTrueToObject(sink, "detached");
         (void)cJSON_AddItemToArray(sinks, sink);
     }
+    cJSON *lost = cJSON_AddArrayToObject(tree, "lost");
+    if (gw_journal_each_lost(journal, add_lost, lost) != GW_OK)
+        (void)cJSON_AddStringToObject(tree, "lost_error", "what sinks lost cannot be read");
 }
 
 static void add_totals(cJSON *tree)

@@ -91,11 +91,13 @@ struct gw_config {
     struct {
         bool enabled;
         uint64_t file_bytes;
+        uint32_t detach_after_seconds; /* 0: it is waited for without an end */
     } stream;
     struct {
         bool enabled;
         uint32_t flush_seconds;
         uint64_t flush_bytes;
+        uint32_t detach_after_seconds; /* likewise */
     } lake;
     struct {
         const char *folder; /* "": data.folder/schemas */

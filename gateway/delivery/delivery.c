@@ -123,10 +123,11 @@ static int open_sink(struct worker *w, struct gw_error *error)
             "an older journal restored? Restore the newer one, or move the sink's folder aside",
             w->sink.name, (unsigned long long)at.next, (unsigned long long)end);
     w->next = at.known ? at.next : begin;
-    if (w->next < begin) {
-        count_lost(w, w->next, begin - w->next);
+    const uint64_t trimmed = gw_journal_trimmed(journal);
+    if (w->next < trimmed)
+        count_lost(w, w->next, trimmed - w->next);
+    if (w->next < begin)
         w->next = begin;
-    }
     if (at.known) /* else it would be 0 until the next event */
         gw_metric_set(w->sink.offset_metric, w->next);
     return GW_OK;
@@ -305,6 +306,10 @@ int gw_delivery_start(struct gw_journal *journal, const struct gw_delivery_confi
         w->status.sink = sinks[i].name;
         if (gw_journal_cursor_get(journal, sinks[i].name, &w->status.next) != GW_OK)
             w->status.next = 0; /* a new sink */
+        if (gw_journal_detach_after(journal, sinks[i].name, sinks[i].detach_after_ms) != GW_OK)
+            gw_log(GW_LOG_WARNING, "delivery.required",
+                   "the journal has no room for one more sink: this one is waited for without an end",
+                   GW_TEXT("sink", sinks[i].name));
     }
     for (size_t i = 0; i < sink_count; i++) {
         int rc = start_worker(&d->workers[i], error);

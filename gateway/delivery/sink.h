@@ -30,6 +30,7 @@ enum gw_sink_flush {
 struct gw_sink {
     const char *name; /* of its journal cursor: [a-z0-9_]; terminated, lives as long as the sink */
     enum gw_metric offset_metric, events_metric;
+    uint64_t detach_after_ms; /* gw_journal_detach_after; 0: the journal waits for it without an end */
     void *self;
 
     /* Finds its position in what is durable. It changes nothing there yet: delivery may refuse the position. */

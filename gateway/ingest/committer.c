@@ -203,6 +203,8 @@ static void housekeeping(struct gw_committer *committer)
     gw_metric_set(GW_METRIC_JOURNAL_LIMIT, stats.limit_bytes);
     gw_metric_set(GW_METRIC_JOURNAL_RETAINED, stats.retained_bytes);
     gw_metric_set(GW_METRIC_JOURNAL_NEARLY_FULL, stats.nearly_full);
+    gw_metric_set(GW_METRIC_SINKS_DETACHED, stats.detached_sinks);
+    gw_metric_set(GW_METRIC_SINK_LOST, stats.lost_entries);
     gw_metric_set(GW_METRIC_JOURNAL_END, gw_journal_end(journal));
     /* Devices are held back meanwhile, so none of them may ever find that there is space again. */
     if (committer->failing && gw_journal_probe(journal, NULL) == GW_OK) {

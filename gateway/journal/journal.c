@@ -188,6 +188,8 @@ int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **
         rc = gw_journal_recover(journal, error);
     if (rc == 0) {
         rc = gw_journal_cursors_load(journal);
+        if (rc == 0)
+            rc = gw_journal_lost_load(journal);
         if (rc != 0)
             (void)gw_error_set(error, rc, 0, "the cursors in %s/meta cannot be read", journal->folder);
     }
@@ -242,6 +244,10 @@ void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *o
     stats.limit_bytes = journal->room.limit_bytes;
     stats.retained_bytes = journal->room.retained_bytes;
     stats.nearly_full = journal->room.nearly_full;
+    for (size_t i = 0; i < journal->sink_count; i++) {
+        stats.detached_sinks += journal->sinks[i].detach.detached;
+        stats.lost_entries += journal->sinks[i].lost;
+    }
     pthread_mutex_unlock(&journal->lock);
     *out = stats;
 }

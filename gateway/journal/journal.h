@@ -132,6 +132,9 @@ GW_MUST_CHECK int gw_journal_read(struct gw_journal *journal, uint64_t offset, u
                                   size_t *out_needed);
 uint64_t gw_journal_end(const struct gw_journal *journal);   /* offset after the newest durable entry */
 uint64_t gw_journal_begin(const struct gw_journal *journal); /* oldest offset kept */
+/* Offset after the newest entry that is not kept any more: at most gw_journal_begin, less where only offsets without entries
+ * (segments of rejected events alone take one) went since. */
+uint64_t gw_journal_trimmed(const struct gw_journal *journal);
 
 /* 0 with the offset up to which a sink's position in that epoch holds here: gw_journal_end, or of an epoch before this
  * one where the two part. GW_ENOTFOUND: another journal's; GW_EDAMAGED; GW_EIO. */
@@ -140,6 +143,21 @@ GW_MUST_CHECK int gw_journal_position_end(struct gw_journal *journal, uint64_t e
 /* A sink's cursor: next offset it needs. Kept in memory, synced to meta at most once a second and at close. */
 GW_MUST_CHECK int gw_journal_cursor_set(struct gw_journal *journal, const char *sink, uint64_t offset);
 GW_MUST_CHECK int gw_journal_cursor_get(struct gw_journal *journal, const char *sink, uint64_t *out_offset);
+/* A sink need not be waited for longer than that (journal/detach.h): then segments that it alone holds go, and what it lost
+ * is recorded. after_ms: 0: for ever, as without this call. GW_EINVALID: its name, or too many sinks. */
+GW_MUST_CHECK int gw_journal_detach_after(struct gw_journal *journal, const char *sink, uint64_t after_ms);
+/* A range that a sink lost so. Borrowed for the call. */
+struct gw_journal_lost {
+    const char *sink;
+    uint64_t epoch, from, to;   /* offsets in that epoch; `to` is the first that was kept */
+    uint64_t entries;           /* that were in it */
+    uint64_t first_ms, last_ms; /* UTC: when the first and the last of it went */
+};
+typedef void (*gw_journal_lost_fn)(void *context, const struct gw_journal_lost *lost);
+/* Calls fn for each, by sink, oldest first; it must be quick and not call the journal. 0; GW_EIO; GW_EDAMAGED. Any thread. */
+GW_MUST_CHECK int gw_journal_each_lost(struct gw_journal *journal, gw_journal_lost_fn fn, void *context);
+/* Whether a sink was left behind and has not moved since. Any thread. */
+bool gw_journal_is_detached(struct gw_journal *journal, const char *sink);
 /* Unlinks sealed, merged segments that every named sink has passed and retention does not hold. Called by the committer
  * each second. */
 GW_MUST_CHECK int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count);
@@ -165,6 +183,7 @@ struct gw_journal_stats {
     uint64_t limit_bytes;    /* of the newest reclaim: the quota, or what the disk has left for the journal */
     uint64_t retained_bytes; /* of it: what every sink has and retention keeps */
     bool nearly_full;        /* at 80% of the limit, or with room for one more segment only */
+    uint64_t detached_sinks, lost_entries; /* sinks left behind now; entries that such sinks ever lost */
 };
 void gw_journal_get_stats(struct gw_journal *journal, struct gw_journal_stats *out);
 

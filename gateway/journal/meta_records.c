@@ -33,14 +33,14 @@ static void finish(const MDB_val *key, uint8_t *value, size_t len)
     gw_put32(value, record_crc(key, value, len));
 }
 
-static bool sound(const MDB_val *key, const MDB_val *value, size_t least)
+bool gw_meta_record_sound(const MDB_val *key, const MDB_val *value, size_t least)
 {
     const uint8_t *p = value->mv_data;
     return value->mv_size >= least && gw_get32(p) == record_crc(key, p, value->mv_size) &&
            p[4] == RECORD_VERSION;
 }
 
-static int put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, uint8_t *bytes, size_t len)
+int gw_meta_record_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, uint8_t *bytes, size_t len)
 {
     finish(key, bytes, len);
     MDB_val value = {.mv_size = len, .mv_data = bytes};
@@ -57,7 +57,7 @@ static int put_number(MDB_txn *txn, MDB_dbi dbi, const char *name, uint64_t numb
     MDB_val key = text_key(name);
     uint8_t bytes[NUMBER_BYTES];
     gw_put64(bytes + 5, number);
-    return put(txn, dbi, &key, bytes, sizeof bytes);
+    return gw_meta_record_put(txn, dbi, &key, bytes, sizeof bytes);
 }
 
 int gw_identity_put(MDB_txn *txn, MDB_dbi info, const struct gw_identity *identity)
@@ -66,7 +66,7 @@ int gw_identity_put(MDB_txn *txn, MDB_dbi info, const struct gw_identity *identi
     uint8_t bytes[IDENTITY_BYTES];
     gw_put64(bytes + 5, identity->epoch);
     memcpy(bytes + 13, identity->gateway_id, GW_META_ID_CHARS);
-    return put(txn, info, &key, bytes, sizeof bytes);
+    return gw_meta_record_put(txn, info, &key, bytes, sizeof bytes);
 }
 
 int gw_identity_get(MDB_txn *txn, MDB_dbi info, struct gw_identity *out)
@@ -75,7 +75,7 @@ int gw_identity_get(MDB_txn *txn, MDB_dbi info, struct gw_identity *out)
     int rc = mdb_get(txn, info, &key, &value);
     if (rc != 0)
         return gw_store_error(rc);
-    if (!sound(&key, &value, IDENTITY_BYTES))
+    if (!gw_meta_record_sound(&key, &value, IDENTITY_BYTES))
         return GW_EDAMAGED;
     const uint8_t *p = value.mv_data;
     *out = (struct gw_identity){.epoch = gw_get64(p + 5)};
@@ -92,7 +92,7 @@ static int get_number(MDB_txn *txn, MDB_dbi info, const char *name, uint64_t *ou
 {
     MDB_val key = text_key(name), value;
     int rc = mdb_get(txn, info, &key, &value);
-    if (rc == 0 && !sound(&key, &value, NUMBER_BYTES))
+    if (rc == 0 && !gw_meta_record_sound(&key, &value, NUMBER_BYTES))
         rc = MDB_CORRUPTED;
     if (rc == 0)
         *out_number = gw_get64((const uint8_t *)value.mv_data + 5);
@@ -149,7 +149,7 @@ static int get_row(MDB_txn *txn, MDB_dbi streams, MDB_val *key, struct gw_row *o
     int rc = mdb_get(txn, streams, key, &value);
     if (rc != 0)
         return rc;
-    if (!sound(key, &value, ROW_BYTES))
+    if (!gw_meta_record_sound(key, &value, ROW_BYTES))
         return MDB_CORRUPTED;
     const uint8_t *p = value.mv_data;
     *out = (struct gw_row){.committed = gw_get64(p + 5),
@@ -230,7 +230,7 @@ int gw_meta_row_merge(struct gw_meta_txn *t, const char *device, size_t device_l
     gw_put32(bytes + 13, row->crc);
     gw_put64(bytes + 17, row->generation);
     gw_put64(bytes + 25, row->touched_ms);
-    return put(t->txn, t->meta->streams, &key.val, bytes, sizeof bytes);
+    return gw_meta_record_put(t->txn, t->meta->streams, &key.val, bytes, sizeof bytes);
 }
 
 static bool is_device_row(const MDB_val *key)
@@ -249,7 +249,7 @@ int gw_meta_rows_forget(struct gw_meta_txn *t, struct gw_meta_position *io_posit
     MDB_val key = {.mv_size = io_position->len, .mv_data = io_position->key}, value;
     rc = mdb_cursor_get(cursor, &key, &value, io_position->len ? MDB_SET_RANGE : MDB_FIRST);
     for (size_t i = 0; rc == 0 && i < max; i++) {
-        if (!sound(&key, &value, ROW_BYTES))
+        if (!gw_meta_record_sound(&key, &value, ROW_BYTES))
             rc = MDB_CORRUPTED;
         else if (!is_device_row(&key) && gw_get64((const uint8_t *)value.mv_data + 25) < before_ms)
             rc = mdb_cursor_del(cursor, 0);
@@ -287,7 +287,7 @@ int gw_meta_segment_put(struct gw_meta_txn *t, const struct gw_segment_record *r
     gw_put32(bytes + 50, (uint32_t)record->digest_count);
     for (size_t i = 0; i < record->digest_count; i++)
         gw_put32(bytes + SEGMENT_BYTES + i * 4, record->digests[i]);
-    int rc = put(t->txn, t->meta->segments, &key, bytes, len);
+    int rc = gw_meta_record_put(t->txn, t->meta->segments, &key, bytes, len);
     free(bytes);
     return rc;
 }
@@ -303,7 +303,7 @@ int gw_meta_segment_delete(struct gw_meta_txn *t, uint64_t first)
 
 static int decode_segment(const MDB_val *key, const MDB_val *value, struct gw_segment_record *out)
 {
-    if (key->mv_size != 8 || !sound(key, value, SEGMENT_BYTES))
+    if (key->mv_size != 8 || !gw_meta_record_sound(key, value, SEGMENT_BYTES))
         return GW_EDAMAGED;
     const uint8_t *p = value->mv_data;
     *out = (struct gw_segment_record){.first = gw_get64_be(key->mv_data),
@@ -407,7 +407,7 @@ static int visit_cursor(void *context, const MDB_val *key, const MDB_val *value)
 {
     const struct cursor_visit *visit = context;
     char name[GW_META_SINK_CHARS_MAX + 1];
-    if (key->mv_size > GW_META_SINK_CHARS_MAX || !sound(key, value, NUMBER_BYTES))
+    if (key->mv_size > GW_META_SINK_CHARS_MAX || !gw_meta_record_sound(key, value, NUMBER_BYTES))
         return GW_EDAMAGED;
     memcpy(name, key->mv_data, key->mv_size);
     name[key->mv_size] = '\0';
@@ -430,7 +430,8 @@ uint64_t gw_meta_bytes(const struct gw_meta *meta)
 static int walk_row(void *context, const MDB_val *key, const MDB_val *value)
 {
     (void)context;
-    return key->mv_size >= 8 && key->mv_size <= ROW_KEY_BYTES_MAX && sound(key, value, ROW_BYTES)
+    return key->mv_size >= 8 && key->mv_size <= ROW_KEY_BYTES_MAX &&
+                   gw_meta_record_sound(key, value, ROW_BYTES)
                ? 0
                : GW_EDAMAGED;
 }
@@ -438,7 +439,7 @@ static int walk_row(void *context, const MDB_val *key, const MDB_val *value)
 static int walk_info(void *context, const MDB_val *key, const MDB_val *value)
 {
     (void)context;
-    return sound(key, value, NUMBER_BYTES) ? 0 : GW_EDAMAGED;
+    return gw_meta_record_sound(key, value, NUMBER_BYTES) ? 0 : GW_EDAMAGED;
 }
 
 static int walk_segment(void *context, const MDB_val *key, const MDB_val *value)

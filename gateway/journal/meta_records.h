@@ -17,6 +17,13 @@ GW_MUST_CHECK int gw_identity_put(MDB_txn *txn, MDB_dbi info, const struct gw_id
 /* 0, GW_ENOTFOUND, GW_EDAMAGED, GW_EIO. */
 GW_MUST_CHECK int gw_identity_get(MDB_txn *txn, MDB_dbi info, struct gw_identity *out);
 
+/* Seals a record's bytes (the first 5 are filled in here) and puts them. LMDB's codes. */
+GW_MUST_CHECK int gw_meta_record_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, uint8_t *bytes, size_t len);
+/* Whether a record is as it was put, and has `least` bytes. */
+bool gw_meta_record_sound(const MDB_val *key, const MDB_val *value, size_t least);
+
+#define GW_META_TRIMMED "trimmed" /* offset after the last entry that was let go */
+
 /* A number by its name in `info`. LMDB's codes. */
 GW_MUST_CHECK int gw_meta_number_put(struct gw_meta_txn *t, const char *name, uint64_t number);
 /* 0, GW_ENOTFOUND, GW_EDAMAGED, GW_EIO. */

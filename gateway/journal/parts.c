@@ -31,6 +31,13 @@ struct gw_path gw_part_folder(const struct gw_journal *journal, const struct gw_
     return gw_path_join(journal->segments_folder.text, gw_segment_name(part->first).text);
 }
 
+uint64_t gw_part_wanted_end(const struct gw_part *part)
+{
+    if (part->state == GW_SEGMENT_DAMAGED)
+        return part->end; /* nobody knows what was in it */
+    return part->entries != 0 ? part->first + part->entries : 0;
+}
+
 struct gw_segment_record gw_part_record(const struct gw_part *part)
 {
     return (struct gw_segment_record){.first = part->first,

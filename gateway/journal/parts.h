@@ -10,8 +10,10 @@
 
 #include <pthread.h>
 
+#include "journal/detach.h"
 #include "journal/folder.h"
 #include "journal/journal.h"
+#include "journal/lost.h"
 #include "journal/maintain.h"
 #include "journal/meta.h"
 #include "journal/rows.h"
@@ -49,6 +51,8 @@ struct gw_sink_cursor {
     char name[GW_META_SINK_CHARS_MAX + 1];
     uint64_t offset, synced;
     bool dirty;
+    struct gw_detach detach;
+    uint64_t lost; /* entries that it was left behind without */
 };
 
 /* What the active segment takes out of quarantine; sealing it takes it out of meta. */
@@ -82,6 +86,8 @@ struct gw_journal {
     struct gw_part *active; /* the last part, or NULL: the next commit makes one */
     struct gw_segment_tail tail;
     uint64_t begin, end, use_counter, quarantine_count;
+    uint64_t
+        trimmed; /* offset after the last entry that was let go; UINT64_MAX: not known, of an older version */
     uint64_t damaged_folders; /* in damaged/, not yet salvaged or removed */
     struct gw_rows rows;
     struct gw_settled settled;
@@ -104,6 +110,8 @@ uint64_t gw_journal_mono_ms(void);
 /* parts.c. The caller holds `lock` where a function says so. */
 struct gw_path gw_part_folder(const struct gw_journal *journal, const struct gw_part *part);
 struct gw_segment_record gw_part_record(const struct gw_part *part);
+/* The offset that a sink has come to when it has all of the part; 0: there is nothing for sinks in it (rejected events, rows). */
+uint64_t gw_part_wanted_end(const struct gw_part *part);
 /* A new part in its place in the list (takes the lock). NULL: out of memory. */
 struct gw_part *gw_part_add(struct gw_journal *journal, const struct gw_part *like);
 /* The same while no other thread knows the journal: takes no lock, so it may be called under meta's (whose order is
@@ -164,7 +172,34 @@ bool gw_journal_clock_jumped(const struct gw_journal *journal);
 /* backup.c: does what gw_journal_backup_ask asked for. */
 void gw_journal_serve_backup(struct gw_journal *journal);
 
+/* detached.c */
+/* Takes what meta knows of lost ranges and of what was let go, once parts and cursors are loaded. */
+GW_MUST_CHECK int gw_journal_lost_load(struct gw_journal *journal);
+/* How far all sinks are for good, and how far those that hold segments are. */
+struct gw_passed {
+    uint64_t all, holding;
+};
+/* Lock held. now_ms: monotonic. */
+struct gw_passed gw_journal_passed(struct gw_journal *journal, const char *const *sinks, size_t sink_count,
+                                   uint64_t now_ms);
+/* Looks at where each sink is, and logs those that are back. */
+void gw_journal_look_at_sinks(struct gw_journal *journal);
+/* What the sinks lose with a part. */
+struct gw_losses {
+    const char *sinks[GW_JOURNAL_SINKS_MAX];
+    struct gw_lost_range ranges[GW_JOURNAL_SINKS_MAX];
+    size_t count;
+};
+/* Lock held. */
+void gw_journal_losses_of(struct gw_journal *journal, const struct gw_part *part, const char *const *sinks,
+                          size_t sink_count, struct gw_losses *out);
+/* They are recorded: the sinks are detached, and the log says so. */
+void gw_journal_losses_happened(struct gw_journal *journal, const struct gw_losses *losses);
+
 /* reclaim.c */
+/* Lock held; NULL: it is not known, or there is no room for one more. */
+struct gw_sink_cursor *gw_journal_sink_find(struct gw_journal *journal, const char *sink);
+struct gw_sink_cursor *gw_journal_sink_add(struct gw_journal *journal, const char *sink);
 GW_MUST_CHECK int gw_journal_cursors_load(struct gw_journal *journal);
 GW_MUST_CHECK int gw_journal_cursors_sync(struct gw_journal *journal);
 /* Looks at some rows in meta and removes those not touched since before_ms. */

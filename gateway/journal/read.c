@@ -19,6 +19,16 @@ uint64_t gw_journal_begin(const struct gw_journal *journal)
     return begin;
 }
 
+uint64_t gw_journal_trimmed(const struct gw_journal *journal)
+{
+    struct gw_journal *j = (struct gw_journal *)(uintptr_t)journal;
+    pthread_mutex_lock(&j->lock);
+    uint64_t begin = j->part_count ? j->parts[0]->first : j->end;
+    uint64_t trimmed = j->trimmed < begin ? j->trimmed : begin;
+    pthread_mutex_unlock(&j->lock);
+    return trimmed;
+}
+
 /* The part that holds `offset`, or the first one after it; NULL: none. Lock held. */
 static struct gw_part *find_part(const struct gw_journal *journal, uint64_t offset)
 {
@@ -42,7 +52,10 @@ static bool leap(const struct gw_journal *journal, uint64_t *io_at, uint64_t *io
         struct gw_part *part = find_part(journal, *io_at);
         uint64_t first = part ? part->first : journal->end;
         if (*io_at < first) { /* reclaimed before this reader came, or gone */
-            *io_lost += first - *io_at;
+            /* Of what was let go, the last offsets may have had no entries. */
+            const bool oldest = !part || part == journal->parts[0];
+            const uint64_t held = oldest && journal->trimmed < first ? journal->trimmed : first;
+            *io_lost += held > *io_at ? held - *io_at : 0;
             *io_at = first;
             continue;
         }

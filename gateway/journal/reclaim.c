@@ -1,12 +1,13 @@
 /* Cursors of the sinks, giving disk back, forgetting streams. */
 #include <string.h>
 
+#include "journal/meta_records.h"
 #include "journal/parts.h"
 #include "observe/log.h"
 
 #define FORGET_STEP 512u /* rows looked at per call */
 
-static struct gw_sink_cursor *find_sink(struct gw_journal *journal, const char *sink)
+struct gw_sink_cursor *gw_journal_sink_find(struct gw_journal *journal, const char *sink)
 {
     for (size_t i = 0; i < journal->sink_count; i++) {
         if (strcmp(journal->sinks[i].name, sink) == 0)
@@ -15,7 +16,7 @@ static struct gw_sink_cursor *find_sink(struct gw_journal *journal, const char *
     return NULL;
 }
 
-static struct gw_sink_cursor *add_sink(struct gw_journal *journal, const char *sink)
+struct gw_sink_cursor *gw_journal_sink_add(struct gw_journal *journal, const char *sink)
 {
     size_t len = strlen(sink);
     if (len == 0 || len > GW_META_SINK_CHARS_MAX || journal->sink_count == GW_JOURNAL_SINKS_MAX)
@@ -29,7 +30,7 @@ static struct gw_sink_cursor *add_sink(struct gw_journal *journal, const char *s
 static int load_one(void *context, const char *sink, uint64_t offset)
 {
     struct gw_journal *journal = context;
-    struct gw_sink_cursor *cursor = add_sink(journal, sink);
+    struct gw_sink_cursor *cursor = gw_journal_sink_add(journal, sink);
     if (cursor)
         cursor->offset = cursor->synced = offset;
     return 0;
@@ -88,9 +89,9 @@ int gw_journal_cursors_sync(struct gw_journal *journal)
 int gw_journal_cursor_set(struct gw_journal *journal, const char *sink, uint64_t offset)
 {
     pthread_mutex_lock(&journal->lock);
-    struct gw_sink_cursor *cursor = find_sink(journal, sink);
+    struct gw_sink_cursor *cursor = gw_journal_sink_find(journal, sink);
     if (!cursor)
-        cursor = add_sink(journal, sink);
+        cursor = gw_journal_sink_add(journal, sink);
     bool due = gw_journal_mono_ms() - journal->cursors_synced_ms >= GW_JOURNAL_CURSOR_SYNC_MS;
     if (cursor) {
         cursor->offset = offset;
@@ -105,31 +106,28 @@ int gw_journal_cursor_set(struct gw_journal *journal, const char *sink, uint64_t
 int gw_journal_cursor_get(struct gw_journal *journal, const char *sink, uint64_t *out_offset)
 {
     pthread_mutex_lock(&journal->lock);
-    const struct gw_sink_cursor *cursor = find_sink(journal, sink);
+    const struct gw_sink_cursor *cursor = gw_journal_sink_find(journal, sink);
     if (cursor)
         *out_offset = cursor->offset;
     pthread_mutex_unlock(&journal->lock);
     return cursor ? 0 : GW_ENOTFOUND;
 }
 
-/* Offset that all the sinks have passed for good: what is not synced would be asked for again after a power
- * cut. */
-static uint64_t passed_by_all(struct gw_journal *journal, const char *const *sinks, size_t sink_count)
-{
-    uint64_t passed = UINT64_MAX;
-    for (size_t i = 0; i < sink_count; i++) {
-        const struct gw_sink_cursor *cursor = find_sink(journal, sinks[i]);
-        uint64_t offset = cursor ? cursor->synced : 0;
-        passed = offset < passed ? offset : passed;
-    }
-    return passed;
-}
+struct leaving {
+    const struct gw_part *part;
+    uint64_t end; /* gw_part_wanted_end */
+    struct gw_losses losses;
+};
 
 static int mark(void *context, struct gw_meta_txn *t)
 {
-    struct gw_segment_record record = gw_part_record(context);
+    const struct leaving *leaving = context;
+    struct gw_segment_record record = gw_part_record(leaving->part);
     record.state = GW_SEGMENT_RECLAIMING;
-    return gw_meta_segment_put(t, &record);
+    int rc = gw_meta_segment_put(t, &record);
+    for (size_t i = 0; rc == 0 && i < leaving->losses.count; i++)
+        rc = gw_meta_lost_add(t, leaving->losses.sinks[i], &leaving->losses.ranges[i]);
+    return rc != 0 || leaving->end == 0 ? rc : gw_meta_number_put(t, GW_META_TRIMMED, leaving->end);
 }
 
 static int forget_record(void *context, struct gw_meta_txn *t)
@@ -138,17 +136,23 @@ static int forget_record(void *context, struct gw_meta_txn *t)
     return gw_meta_segment_delete(t, *first);
 }
 
-/* Meta first says that the segment is on its way out; so a power cut leaves no folder that looks like a lost
- * one. */
-static int reclaim_part(struct gw_journal *journal, struct gw_part *part)
+/* Meta first says that the segment is on its way out, and who loses what with it; so a power cut leaves no folder that
+ * looks like a lost one, and no loss that nobody knows of. */
+static int reclaim_part(struct gw_journal *journal, struct leaving *leaving, struct gw_part *part)
 {
     struct gw_path folder = gw_part_folder(journal, part);
     uint64_t first = part->first;
     bool on_disk = part->state != GW_SEGMENT_DAMAGED;
-    int rc = gw_meta_update(journal->meta, mark, part);
+    int rc = gw_meta_update(journal->meta, mark, leaving);
     if (rc != 0)
         return rc;
+    gw_journal_losses_happened(journal, &leaving->losses);
     gw_part_remove(journal, part);
+    if (leaving->end != 0) {
+        pthread_mutex_lock(&journal->lock);
+        journal->trimmed = leaving->end;
+        pthread_mutex_unlock(&journal->lock);
+    }
     if (on_disk) {
         int e = gw_folder_remove(folder.text);
         if (e == 0)
@@ -189,28 +193,40 @@ static int mend(struct gw_journal *journal)
     return rc;
 }
 
+/* The oldest part, if it is to go now. */
+static struct gw_part *next_to_go(struct gw_journal *journal, const char *const *sinks, size_t sink_count,
+                                  struct leaving *out)
+{
+    pthread_mutex_lock(&journal->lock);
+    const struct gw_passed passed = gw_journal_passed(journal, sinks, sink_count, gw_journal_mono_ms());
+    struct gw_part *part = journal->part_count ? journal->parts[0] : NULL;
+    const uint64_t end = part ? gw_part_wanted_end(part) : 0;
+    const bool gone = part && part != journal->active && end <= passed.holding && part->refs == 0 &&
+                      part->waiters == 0 &&
+                      gw_journal_outlived(journal, passed.holding, gw_journal_wall_ms());
+    *out = (struct leaving){.part = part, .end = end};
+    if (gone && end > passed.all)
+        gw_journal_losses_of(journal, part, sinks, sink_count, &out->losses);
+    pthread_mutex_unlock(&journal->lock);
+    return gone ? part : NULL;
+}
+
 int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, size_t sink_count)
 {
     int rc = mend(journal);
     if (rc == 0)
         rc = gw_journal_cursors_sync(journal);
+    gw_journal_look_at_sinks(journal);
+    struct leaving leaving;
     bool any = false;
-    while (rc == 0) {
-        pthread_mutex_lock(&journal->lock);
-        uint64_t passed = passed_by_all(journal, sinks, sink_count);
-        struct gw_part *part = journal->part_count ? journal->parts[0] : NULL;
-        bool gone = part && part != journal->active && part->end <= passed && part->refs == 0 &&
-                    part->waiters == 0 && gw_journal_outlived(journal, passed, gw_journal_wall_ms());
-        pthread_mutex_unlock(&journal->lock);
-        if (!gone)
-            break;
+    for (struct gw_part *part; rc == 0 && (part = next_to_go(journal, sinks, sink_count, &leaving));) {
         any = true;
-        rc = reclaim_part(journal, part);
+        rc = reclaim_part(journal, &leaving, part);
     }
     pthread_mutex_lock(&journal->lock);
-    uint64_t passed = passed_by_all(journal, sinks, sink_count);
+    const struct gw_passed passed = gw_journal_passed(journal, sinks, sink_count, gw_journal_mono_ms());
     pthread_mutex_unlock(&journal->lock);
-    gw_journal_note_room(journal, passed);
+    gw_journal_note_room(journal, passed.holding);
     uint64_t now_ms = gw_journal_wall_ms();
     if (rc == 0 && any && !gw_journal_clock_jumped(journal) && now_ms > journal->forget_ms)
         rc = gw_journal_forget(journal, now_ms - journal->forget_ms);

@@ -42,7 +42,8 @@ static uint64_t passed_bytes(const struct gw_journal *journal, uint64_t passed)
     uint64_t bytes = 0;
     for (size_t i = 0; i < journal->part_count; i++) {
         const struct gw_part *part = journal->parts[i];
-        if (part != journal->active && part->state != GW_SEGMENT_DAMAGED && part->end <= passed)
+        if (part != journal->active && part->state != GW_SEGMENT_DAMAGED &&
+            gw_part_wanted_end(part) <= passed)
             bytes += part->bytes;
     }
     return bytes;

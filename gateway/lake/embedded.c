@@ -39,11 +39,13 @@ int gw_embedded_start(struct gw_journal *journal, const struct gw_config *config
     int rc = GW_OK;
     if (config->stream.enabled) {
         rc = new_stream(journal, config, gateway_id, &sinks[count], error);
-        count += rc == GW_OK;
+        if (rc == GW_OK)
+            sinks[count++].detach_after_ms = (uint64_t)config->stream.detach_after_seconds * 1000;
     }
     if (rc == GW_OK && config->lake.enabled) {
         rc = new_lake(journal, config, gateway_id, &sinks[count], error);
-        count += rc == GW_OK;
+        if (rc == GW_OK)
+            sinks[count++].detach_after_ms = (uint64_t)config->lake.detach_after_seconds * 1000;
     }
     if (rc != GW_OK) {
         for (size_t i = 0; i < count; i++)

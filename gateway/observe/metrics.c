@@ -147,6 +147,8 @@ void gw_metrics_print_reference(FILE *out)
         "next |\n"
         "| `tributary_journal_damaged_segments > 0` | something in the journal is damaged: `tributaryctl "
         "journal salvage` |\n"
+        "| `tributary_sinks_detached > 0` | a sink was left behind and loses entries: mend it, and see "
+        "`tributaryctl journal inspect` |\n"
         "| `tributary_journal_end_offset - tributary_stream_offset` grows for an hour | the stream does "
         "not keep up |\n"
         "| `tributary_journal_end_offset - tributary_lake_offset` grows for an hour | the lake does not "

@@ -295,12 +295,12 @@ def test_slow_sinks_reach_devices_as_withheld_credit_and_then_bye(make_gateway):
         stand_in.rename(gateway.folder / "lake-away")
     stand_in.write_text("where the folder was")
     device, idle = Device(gateway, "dev").online(), Device(gateway, "idle").online()
-    text = {d.FIELD_ITEM: "x" * 900, d.FIELD_LIST: "later"}
+    text = {d.FIELD_ITEM: "x" * 120, d.FIELD_LIST: "y" * 60}
     deadline = time.monotonic() + 60
     with pytest.raises(AssertionError) as ended:
         while time.monotonic() < deadline:
-            while device.credit[0] - device.used[0] > 10 and device.credit[1] - device.used[1] > 12000:
-                device.send_events(10, d.FAVOURITE_ADD, text)
+            while device.credit[0] - device.used[0] > 60 and device.credit[1] - device.used[1] > 12500:
+                device.send_events(60, d.FAVOURITE_ADD, text)
             device.take_ack()
     assert "message 8" in str(ended.value) and f"1: {d.BYE_UNAVAILABLE}" in str(ended.value) and "30000" in str(ended.value)
     assert gateway.metric("tributary_credit_held") == 1

@@ -202,3 +202,53 @@ def test_json_of_the_stream_is_what_the_docs_promise(gateway):
     assert list(event) == ["id", "type", "device", "stream", "seq", "boot", "ord", "time", "time_quality",
                            "time_uncertainty_ms", "received", "gateway", "position_ms"]
     assert event["time_quality"] == "received" and event["time_uncertainty_ms"] is None
+
+
+def inspect(gateway):
+    done = subprocess.run([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "journal", "inspect", "--json"],
+                          capture_output=True, timeout=60, check=True)
+    return json.loads(done.stdout)
+
+
+def test_a_stream_that_cannot_be_written_is_left_behind_and_comes_back(make_gateway):
+    """Its place is taken by a file: what only it held back goes, the range is told, and it goes on behind that."""
+    gateway = make_gateway({"data": {"segment_size": "1MiB"}, "stream": {"detach_after": "1s"}}).start()
+    device = Device(gateway, "dev-1").online().work(10)
+    wait_until(lambda: len(gateway.stream_events()) == 10, "events in the stream")
+    device.leave()
+    gateway.stop()
+    folder, away = gateway.data / "stream", gateway.folder / "away"
+    folder.rename(away)
+    folder.write_text("where the folder was")
+    gateway.start()
+    device.online()
+    deadline = time.monotonic() + 60
+    while gateway.metric("tributary_sinks_detached") == 0:
+        assert time.monotonic() < deadline
+        for _ in range(20):
+            device.send_events(80, FAVOURITE_ADD, {FIELD_ITEM: "x" * 120})
+            device.settle()
+    assert gateway.http("/readyz")  # never for a sink
+    folder.unlink()
+    away.rename(folder)
+    wait_until(lambda: gateway.metric("tributary_sinks_detached") == 0, "sink that is back", 60)
+    device.work(10)
+    last = device.acked
+    device.leave()
+    wait_until(lambda: gateway.stream_events()[-1]["seq"] == last, "events in the stream")
+    wait_until(lambda: len(list(lake_reader.events(gateway.data))) == last, "events in the lake")
+    for life in range(2):
+        if life == 1:
+            gateway.restart()
+            wait_until(lambda: gateway.metric("tributary_sink_lost_entries"), "housekeeping")
+        status = inspect(gateway)
+        assert not any("detached" in sink for sink in status["sinks"])
+        lost, = status["lost"]
+        assert lost["sink"] == "stream" and lost["epoch"] == status["journal"]["epoch"]
+        assert lost["to"] - lost["from"] == lost["entries"] == gateway.metric("tributary_sink_lost_entries")
+        gone = lost["entries"] * 80  # events of a batch
+        assert gone > 0 and lost["from"] == 1
+        assert [event["seq"] for event in gateway.stream_events()] == [*range(1, 11), *range(11 + gone, last + 1)]
+    assert gateway.log_lines("journal.sink_detached") and len(gateway.log_lines("journal.sink_back")) == 1
+    gateway.stop()
+    assert inspect(gateway)["lost"] == [lost]  # offline, too

@@ -1,6 +1,7 @@
 /* tributaryctl status */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "config/units.h"
 #include "ctl.h"
@@ -40,6 +41,27 @@ static void print_events(const struct ctl *ctl, const cJSON *events)
     }
 }
 
+/* What sinks were left behind without (detach_after). */
+static void print_lost(const struct ctl *ctl, const cJSON *list)
+{
+    if (cJSON_GetArraySize(list) == 0)
+        return;
+    printf("\n%s%-14s %16s %16s %12s  UNTIL%s\n", ctl_dim(ctl), "LOST TO", "FROM BATCH", "TO BEFORE",
+           "BATCHES", ctl_plain(ctl));
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        char from[CTL_NUMBER_MAX], to[CTL_NUMBER_MAX], count[CTL_NUMBER_MAX], when[32] = "";
+        const time_t seconds = (time_t)(ctl_number(item, "last_ms") / 1000);
+        struct tm tm = {0};
+        if (gmtime_r(&seconds, &tm))
+            (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        printf("  %-12s %16s %16s %12s  %s\n", ctl_text(item, "sink"),
+               ctl_grouped(ctl_number(item, "from"), from), ctl_grouped(ctl_number(item, "to"), to),
+               ctl_grouped(ctl_number(item, "entries"), count), when);
+    }
+}
+
 void ctl_print_journal(const struct ctl *ctl, const cJSON *tree)
 {
     const cJSON *journal = cJSON_GetObjectItemCaseSensitive(tree, "journal");
@@ -66,11 +88,15 @@ void ctl_print_journal(const struct ctl *ctl, const cJSON *tree)
     cJSON_ArrayForEach(sink, sinks)
     {
         if (cJSON_HasObjectItem(sink, "cursor"))
-            printf("  %-12s %16s %16s\n", ctl_text(sink, "name"), ctl_grouped(ctl_number(sink, "cursor"), a),
+            printf("  %-12s %16s %16s", ctl_text(sink, "name"), ctl_grouped(ctl_number(sink, "cursor"), a),
                    ctl_grouped(ctl_number(sink, "behind"), b));
         else
-            printf("  %-12s %16s\n", ctl_text(sink, "name"), "nothing yet");
+            printf("  %-12s %16s", ctl_text(sink, "name"), "nothing yet");
+        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(sink, "detached")))
+            printf("  %sleft behind%s", ctl_bad(ctl), ctl_plain(ctl));
+        putchar('\n');
     }
+    print_lost(ctl, cJSON_GetObjectItemCaseSensitive(tree, "lost"));
 }
 
 int ctl_status(const struct ctl *ctl)
