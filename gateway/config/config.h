@@ -75,6 +75,7 @@ struct gw_config {
         uint32_t address_rate;       /* connections a second; 0: no limit */
         uint32_t device_rate;        /* connections a minute; 0: no limit */
         uint32_t device_events;      /* a second; 0: no limit */
+        uint32_t quarantine;         /* events of a device; 0: no limit */
         uint32_t hold_ms;            /* without credit, before BYE; 0: for ever */
         uint32_t keepalive_ms;
     } limits;

@@ -193,11 +193,17 @@ static int touch_all(struct gw_journal *journal, const struct gw_segment_item *i
 static int prepare(struct gw_journal *journal, struct gw_journal_write *write, uint64_t now_ms,
                    struct gw_segment_item *item)
 {
+    write->quarantine_count += write->beyond_quota; /* of an attempt before */
+    write->beyond_quota = 0;
     if (!acceptable(journal, write))
         return GW_EINVALID;
     *item = (struct gw_segment_item){.write = write};
-    if (write->settle_count > 0)
-        return gw_settled_take(journal, write);
+    if (write->settle_count > 0) {
+        int rc = gw_settled_take(journal, write);
+        if (rc == 0)
+            gw_journal_quota_settled(journal, write);
+        return rc;
+    }
     for (size_t i = 0; i < 2; i++) {
         const struct gw_journal_lane *lane = &write->lanes[i];
         struct gw_row_slot *slot;
@@ -215,7 +221,9 @@ static int prepare(struct gw_journal *journal, struct gw_journal_write *write, u
         item->rows[i] = moved_row(&slot->pending, lane, write->generation, now_ms);
     }
     int rc = prepare_more(journal, write, now_ms, item);
-    return rc != 0 ? rc : touch_all(journal, item);
+    if (rc == 0)
+        rc = touch_all(journal, item);
+    return rc != 0 ? rc : gw_journal_quota_bound(journal, write);
 }
 
 /* Fills journal->items. GW_EAGAIN: roll first. */
@@ -238,6 +246,7 @@ static int prepare_all(struct gw_journal *journal, struct gw_journal_write *cons
     if (rc != 0) {
         gw_rows_revert(&journal->rows);
         gw_settled_revert(&journal->settled);
+        gw_journal_quota_revert(journal, items);
     }
     pthread_mutex_unlock(&journal->lock);
     *out_items = items;
@@ -258,8 +267,9 @@ static void publish(struct gw_journal *journal, uint32_t quarantined)
     pthread_mutex_unlock(&journal->lock);
 }
 
-static void take_back(struct gw_journal *journal)
+static void take_back(struct gw_journal *journal, size_t items)
 {
+    gw_journal_quota_revert(journal, items);
     pthread_mutex_lock(&journal->lock);
     gw_rows_revert(&journal->rows);
     gw_settled_revert(&journal->settled);
@@ -324,7 +334,7 @@ static int commit_chunk(struct gw_journal *journal, struct gw_journal_write *con
             publish(journal, journal->tail.quarantine_count - quarantine_before);
             return 0;
         }
-        take_back(journal);
+        take_back(journal, items);
         if (rc != GW_EAGAIN)
             return append_failed(journal, rc, error);
         journal->active_full = true;

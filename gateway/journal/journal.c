@@ -90,6 +90,7 @@ static void journal_free(struct gw_journal *journal)
     free(journal->items);
     gw_rows_free(&journal->rows);
     gw_settled_free(&journal->settled);
+    gw_quota_free(&journal->quota);
     gw_arena_free(&journal->more_rows);
     gw_meta_close(journal->meta);
     pthread_mutex_destroy(&journal->lock);
@@ -192,6 +193,14 @@ int gw_journal_open(const struct gw_journal_config *config, struct gw_journal **
             rc = gw_journal_lost_load(journal);
         if (rc != 0)
             (void)gw_error_set(error, rc, 0, "the cursors in %s/meta cannot be read", journal->folder);
+    }
+    if (rc == 0) {
+        rc = gw_quota_init(&journal->quota, config->quarantine_per_device);
+        if (rc == 0)
+            rc = gw_journal_quota_load(journal);
+        if (rc != 0)
+            (void)gw_error_set(error, rc, 0, "what is in quarantine in %s/meta cannot be counted",
+                               journal->folder);
     }
     if (rc != 0) {
         journal_free(journal);

@@ -18,12 +18,14 @@
 struct gw_journal;
 
 struct gw_journal_config {
-    const char *folder;        /* must exist and be writable; locked while open */
-    uint64_t segment_bytes;    /* 0: 256 MiB; at least 1 MiB */
-    uint64_t quota_bytes;      /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
-    uint64_t retention_bytes;  /* what every sink has is kept up to this size, 0: no bound ... */
-    uint64_t retention_ms;     /* ... and this long, 0: no bound; with neither it goes at once */
-    bool any_epoch;            /* a salvage: segments that meta does not know may be of epochs before */
+    const char *folder;       /* must exist and be writable; locked while open */
+    uint64_t segment_bytes;   /* 0: 256 MiB; at least 1 MiB */
+    uint64_t quota_bytes;     /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
+    uint64_t retention_bytes; /* what every sink has is kept up to this size, 0: no bound ... */
+    uint64_t retention_ms;    /* ... and this long, 0: no bound; with neither it goes at once */
+    bool any_epoch;           /* a salvage: segments that meta does not know may be of epochs before */
+    uint64_t
+        quarantine_per_device; /* events of a device in quarantine at a time, 0: no bound but that of all */
     uint64_t stream_forget_ms; /* rows not touched for this long are forgotten; 0: 90 days */
 };
 
@@ -86,6 +88,9 @@ struct gw_journal_write {
     uint64_t named[GW_JOURNAL_NAMED_MAX];
     size_t named_count;
     uint32_t closed_count; /* out: with those that were erased */
+    size_t
+        beyond_quota; /* out: so many of `quarantine`, the last ones, are beyond quarantine_per_device and were not kept;
+                            * quarantine_count is less by them */
     int status; /* out: 0 committed and durable; GW_ESTALE: a row did not match, or the device's journal has been
                  * erased since (a higher generation is known); GW_EINVALID: it can never be
                  * stored (its sizes, a seq that goes back, two lanes of one stream). Then nothing of it is kept. Of a

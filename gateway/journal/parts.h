@@ -16,6 +16,7 @@
 #include "journal/lost.h"
 #include "journal/maintain.h"
 #include "journal/meta.h"
+#include "journal/quota.h"
 #include "journal/rows.h"
 #include "journal/segment.h"
 
@@ -91,6 +92,7 @@ struct gw_journal {
     uint64_t damaged_folders; /* in damaged/, not yet salvaged or removed */
     struct gw_rows rows;
     struct gw_settled settled;
+    struct gw_quota quota; /* the committer's own */
     bool active_full, active_failed;
 
     struct gw_segment_item *items;
@@ -132,6 +134,16 @@ GW_MUST_CHECK int gw_part_set_aside(struct gw_journal *journal, struct gw_part *
 bool gw_part_is_to_salvage(const char *name);
 /* recover.c: reads the list of segments and mends what an unclean stop left. */
 GW_MUST_CHECK int gw_journal_recover(struct gw_journal *journal, struct gw_error *error);
+
+/* quarantine_quota.c: the committer's thread. */
+/* Counts what is in meta. */
+GW_MUST_CHECK int gw_journal_quota_load(struct gw_journal *journal);
+/* Takes from a write what its device may not put into quarantine, and counts the rest. 0; GW_EAGAIN: roll first. */
+GW_MUST_CHECK int gw_journal_quota_bound(struct gw_journal *journal, struct gw_journal_write *write);
+/* A write was settled (gw_settled_take). */
+void gw_journal_quota_settled(struct gw_journal *journal, const struct gw_journal_write *write);
+/* Of items that are not to be committed after all: as if they had not been counted. */
+void gw_journal_quota_revert(struct gw_journal *journal, size_t items);
 
 /* settle.c. Lock held; a place that is settled is noted as of the transaction under way. 0, GW_ESTALE, or why nothing can be
  * looked up. */

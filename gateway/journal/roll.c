@@ -249,6 +249,9 @@ int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
                "the oldest quarantined events were dropped before their 7 days",
                GW_UINT("events", seal.evicted));
     become(journal, part, &seal.record);
+    if (gw_journal_quota_load(journal) != 0)
+        gw_log(GW_LOG_WARNING, "journal.quarantine_uncounted",
+               "what is in quarantine cannot be counted: until it can, devices have their quota anew");
     return part->segment.env
                ? 0
                : gw_part_set_aside(journal, part, "it cannot be read back after a failed write");

@@ -28,6 +28,7 @@ static int open_journal(struct gw_gateway *gateway, struct gw_error *error)
     struct gw_journal_config journal = {.folder = config->data.folder,
                                         .segment_bytes = config->data.segment_bytes,
                                         .quota_bytes = config->data.quota_bytes,
+                                        .quarantine_per_device = config->limits.quarantine,
                                         .retention_bytes = config->journal.retention_bytes,
                                         .retention_ms = (uint64_t)config->journal.retention_seconds * 1000};
     return gw_journal_open(&journal, &gateway->journal, error);

@@ -103,6 +103,13 @@ void gw_session_count(const struct gw_admitted *admitted)
     gw_metric_add(GW_METRIC_EVENTS_UNACCOUNTED, admitted->unaccounted_count);
     gw_metric_add(GW_METRIC_FIELDS_DROPPED, admitted->undeclared_count);
     gw_metric_add(GW_METRIC_EVENTS_REJECTED, admitted->rejected_count + admitted->rejected_more);
+    if (admitted->write.beyond_quota == 0)
+        return;
+    gw_metric_add(GW_METRIC_EVENTS_NOT_QUARANTINED, admitted->write.beyond_quota);
+    gw_log(GW_LOG_WARNING, "session.quarantine_quota",
+           "a device has more bad events than limits.quarantine keeps of one; the content of the rest is not "
+           "kept",
+           GW_TEXT("device", admitted->write.device), GW_UINT("events", admitted->write.beyond_quota));
 }
 
 static bool brings_news(const struct gw_admitted *admitted)

@@ -4,10 +4,12 @@ that is connected all the time: it must be able to work before, during and after
 the embedded stream at the end, once.
 """
 
+import json
 import random
 import socket
 import ssl
 import struct
+import subprocess
 import time
 
 import cbor2
@@ -15,6 +17,7 @@ import pytest
 
 import device as d
 from device import Connection, Device, Gone, Refused, frame
+from gateway import BIN
 
 LIMITS = {"hello_timeout": "1s", "message_size": "16KiB", "event_size": "1KiB", "credit_events": 50, "credit_size": "32KiB"}
 
@@ -350,6 +353,24 @@ def test_a_batch_of_nothing_but_bad_events_never_blocks_its_lane(make_gateway):
         lost = gateway.metric("tributary_events_not_quarantined_total")
         assert lost == 0 if segment == "256MiB" else 1000 < lost < 2000
         gateway.stop()
+
+
+def test_a_device_with_bad_events_only_takes_nobodys_room(make_gateway):
+    gateway = make_gateway({"limits": {"quarantine": 50}}).start()
+    bad, good = Device(gateway, "dev-bad").online(), Device(gateway, "dev-good").online()
+    for device, count in ((bad, 40), (good, 10), (bad, 40), (bad, 40), (good, 10)):
+        device.send_events(count, 99)  # an unknown type
+        device.settle()
+    bad.work(3)  # its own good events are as welcome as ever
+    lines = (json.loads(line) for line in gateway.log().splitlines())
+    assert sum(line["events"] for line in lines if line.get("event") == "session.quarantine_quota") == 70
+    assert gateway.metric("tributary_events_not_quarantined_total") == 70
+    assert gateway.metric("tributary_events_rejected_total") == 140
+    listed = json.loads(subprocess.run([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "--json", "quarantine",
+                                        "list"], capture_output=True, timeout=60, check=True).stdout)
+    assert [(item["device"], item["seq"]) for item in listed["quarantine"]] == \
+        [("dev-bad", seq) for seq in range(1, 41)] + [("dev-good", seq) for seq in range(1, 11)] + \
+        [("dev-bad", seq) for seq in range(41, 51)] + [("dev-good", seq) for seq in range(11, 21)]
 
 
 def test_more_rejections_than_an_ack_lists_are_counted(gateway, witness):

@@ -85,6 +85,7 @@ static inline void abandon_journal(struct fixture *f)
     free(j->items);
     gw_rows_free(&j->rows);
     gw_arena_free(&j->more_rows);
+    gw_quota_free(&j->quota);
     gw_meta_close(j->meta);
     close(j->lock_fd);
     free(j->folder);

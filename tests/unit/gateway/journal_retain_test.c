@@ -274,8 +274,8 @@ static void test_what_another_sink_or_retention_keeps_is_not_lost(void **state)
     assert_int_equal(stats.lost_entries, 40);
 }
 
-/* A segment with nothing but one event in quarantine. */
-static void seal_a_rejected_one(struct fixture *f, uint64_t seq)
+/* A commit of nothing but one event in quarantine. */
+static void reject_one(struct fixture *f, uint64_t seq)
 {
     static struct batch b;
     const struct gw_journal_quarantine q = {
@@ -285,6 +285,11 @@ static void seal_a_rejected_one(struct fixture *f, uint64_t seq)
     b.write.quarantine = &q;
     b.write.quarantine_count = 1;
     assert_int_equal(commit_one(f, &b), 0);
+}
+
+static void seal_a_rejected_one(struct fixture *f, uint64_t seq)
+{
+    reject_one(f, seq);
     assert_int_equal(gw_journal_seal(f->journal, &f->error), 0);
 }
 
@@ -322,6 +327,8 @@ static void test_a_sink_with_nothing_to_do_is_not_left_behind(void **state)
     open_with_a_lake_behind(f);
     assert_int_equal(gw_journal_cursor_set(f->journal, "lake", 80), 0);
     seal_a_rejected_one(f, 1);
+    (void)reclaim_both(f);
+    reject_one(f, 2); /* beyond the last entry, in the active segment */
     (void)reclaim_both(f);
     later_ms = 3 * DAY;
     (void)reclaim_both(f);
