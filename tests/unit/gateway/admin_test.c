@@ -91,6 +91,21 @@ int gw_journal_backup_withdraw(struct gw_journal *journal, uint64_t number)
     return GW_OK;
 }
 
+bool gw_journal_is_detached(struct gw_journal *journal, const char *sink)
+{
+    (void)journal;
+    return strcmp(sink, "lake") == 0;
+}
+
+int gw_journal_each_lost(struct gw_journal *journal, gw_journal_lost_fn fn, void *context)
+{
+    (void)journal;
+    const struct gw_journal_lost lost = {
+        .sink = "lake", .epoch = 0xabc, .from = 7, .to = 9, .entries = 2, .first_ms = 5, .last_ms = 6};
+    fn(context, &lost);
+    return GW_OK;
+}
+
 int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn, void *context)
 {
     (void)journal;
@@ -264,8 +279,11 @@ static void test_status_tells_numbers_exactly(void **state)
     gw_admin_set_journal(admin, (struct gw_journal *)(void *)&dummy);
     assert_true(is_status(ask(connect_local(), "/v1/status"), 200));
     assert_non_null(strstr(answer, "\"epoch\":\"feedfacecafebeef\",\"begin\":7,\"end\":9007199254740993,"));
-    assert_non_null(
-        strstr(answer, "{\"name\":\"stream\",\"cursor\":9007199254740990,\"behind\":3},{\"name\":\"lake\"}"));
+    assert_non_null(strstr(answer, "{\"name\":\"stream\",\"cursor\":9007199254740990,\"behind\":3},{\"name\":"
+                                   "\"lake\",\"detached\":true}"));
+    assert_non_null(strstr(answer,
+                           "\"lost\":[{\"sink\":\"lake\",\"epoch\":\"0000000000000abc\",\"from\":7,\"to\":9,"
+                           "\"entries\":2,\"first_ms\":5,\"last_ms\":6}]"));
     cJSON_Delete(body_of(answer));
     assert_non_null(
         strstr(ask(connect_http(), "/metrics"), "\ntributary_journal_end_offset 9007199254740993\n"));
