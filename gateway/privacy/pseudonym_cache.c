@@ -8,7 +8,7 @@
 
 #define WAYS 4
 #define WINDOW 512u
-#define SKIPPED 8192u
+#define SKIPPED 65536u
 
 struct entry {
     uint64_t tag[2]; /* 0, 0: empty; a user id whose hash is that is computed each time */

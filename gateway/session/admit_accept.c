@@ -91,13 +91,14 @@ static size_t text_head_bytes(const uint8_t *at)
 
 uint8_t *gw_admit_write_pseudonym(struct gw_admission *a, struct trib_text plain, uint8_t *out)
 {
+    _Static_assert(GW_PSEUDONYM_DIGITS >= 24 && GW_PSEUDONYM_TEXT_MAX < 256, "its length takes one byte");
     const struct gw_admit_user *pseudonym = pseudonym_of(a, plain);
     if (!pseudonym)
         return NULL;
-    struct trib_cbor_writer w;
-    trib_cbor_writer_init(&w, out, GW_ADMIT_ITEM_OVERHEAD + GW_PSEUDONYM_TEXT_MAX);
-    trib_cbor_put_text(&w, pseudonym->text, pseudonym->text_len);
-    return out + w.len;
+    *out++ = TRIB_CBOR_TEXT << 5 | 24; /* RFC 8949 §3 */
+    *out++ = (uint8_t)pseudonym->text_len;
+    memcpy(out, pseudonym->text, pseudonym->text_len);
+    return out + pseudonym->text_len;
 }
 
 static uint8_t *write_user(struct gw_admission *a, const uint8_t *fields, const struct gw_field_span *span,

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <openssl/hmac.h>
 
 #include "privacy/hmac.h"
 #include "privacy/pseudonym.h"
@@ -59,6 +60,46 @@ static void test_hmac_gives_the_vectors_of_rfc_4231(void **state)
         hex(mac, sizeof mac, text);
         assert_memory_equal(text, cases[i].mac, strlen(cases[i].mac));
     }
+}
+
+/* Short texts take a way of their own; the length where it ends is a matter of one byte. */
+static void test_hmac_of_each_length_is_what_openssl_says(void **state)
+{
+    (void)state;
+    uint8_t secret[32], data[200], mac[GW_HMAC_BYTES], expected[GW_HMAC_BYTES];
+    unsigned expected_len;
+    struct gw_hmac_key key;
+    for (unsigned i = 0; i < sizeof secret; i++)
+        secret[i] = (uint8_t)(i * 37);
+    for (unsigned i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 101 + 7);
+    gw_hmac_key_init(&key, secret, sizeof secret);
+    for (size_t len = 0; len <= sizeof data; len++) {
+        assert_non_null(HMAC(EVP_sha256(), secret, sizeof secret, data, len, expected, &expected_len));
+        gw_hmac(&key, data, len, mac);
+        assert_memory_equal(mac, expected, sizeof mac);
+    }
+}
+
+static void test_the_digits_are_those_of_the_mac(void **state)
+{
+    (void)state;
+    const uint8_t secret[32] = {3};
+    struct gw_pseudonym_key *key = NULL;
+    struct gw_hmac_key mac_key;
+    gw_hmac_key_init(&mac_key, secret, sizeof secret);
+    assert_int_equal(gw_pseudonym_key_new(secret, sizeof secret, "k", &key, NULL), 0);
+    for (unsigned i = 0; i < 2000; i++) { /* each byte in each place, but for one case in a thousand */
+        char user[16], text[GW_PSEUDONYM_TEXT_MAX], digits[2 * GW_HMAC_BYTES + 1];
+        uint8_t mac[GW_HMAC_BYTES];
+        size_t user_len = (size_t)snprintf(user, sizeof user, "%u", i);
+        gw_hmac(&mac_key, user, user_len, mac);
+        hex(mac, sizeof mac, digits);
+        assert_int_equal(gw_pseudonym_text(key, user, user_len, text), 5 + 32);
+        assert_memory_equal(text, "p1.k.", 5);
+        assert_memory_equal(text + 5, digits, 32);
+    }
+    gw_pseudonym_key_free(key);
 }
 
 static struct gw_pseudonym_key *new_key(uint8_t first, const char *id)
@@ -144,6 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hmac_gives_the_vectors_of_rfc_4231),
+        cmocka_unit_test(test_hmac_of_each_length_is_what_openssl_says),
+        cmocka_unit_test(test_the_digits_are_those_of_the_mac),
         cmocka_unit_test(test_the_text_names_version_key_and_mac),
         cmocka_unit_test(test_other_users_and_other_keys_give_other_pseudonyms),
         cmocka_unit_test(test_bad_secrets_and_key_ids_are_refused),
