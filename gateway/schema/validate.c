@@ -200,7 +200,9 @@ static inline int check_pair(uint64_t declared, const uint8_t *fields, const uin
     return 0;
 }
 
-int gw_validate_event(unsigned type, const uint8_t *fields, size_t len, struct gw_validated *out)
+/* A whole fields map; *out_end is the place behind it. */
+static inline int check_fields(unsigned type, const uint8_t *fields, const uint8_t *end,
+                               struct gw_validated *out, const uint8_t **out_end)
 {
     out->field_count = 0;
     out->undeclared = 0;
@@ -208,9 +210,8 @@ int gw_validate_event(unsigned type, const uint8_t *fields, size_t len, struct g
     if (type < TRIB_ITEM_FIRST_EVENT || type >= TRIB_EVENT_COUNT || !trib_events[type].name)
         return TRIB_REJECT_UNKNOWN_TYPE;
 
-    const uint8_t *const end = fields + len;
     struct item_head head;
-    const uint8_t *p = len <= UINT32_MAX ? read_head(fields, end, &head) : NULL;
+    const uint8_t *p = read_head(fields, end, &head);
     if (!p)
         return TRIB_REJECT_MALFORMED;
     if (head.major != TRIB_CBOR_MAP)
@@ -227,7 +228,24 @@ int gw_validate_event(unsigned type, const uint8_t *fields, size_t len, struct g
         if (code != 0)
             return code;
     }
-    if (p != end)
-        return TRIB_REJECT_MALFORMED;
+    *out_end = p;
     return check_whole(type, seen, out);
+}
+
+int gw_validate_event(unsigned type, const uint8_t *fields, size_t len, struct gw_validated *out)
+{
+    const uint8_t *end = fields;
+    int code =
+        len <= UINT32_MAX ? check_fields(type, fields, fields + len, out, &end) : TRIB_REJECT_MALFORMED;
+    return code == 0 && end != fields + len ? TRIB_REJECT_MALFORMED : code;
+}
+
+size_t gw_validate_flat(unsigned type, const uint8_t *fields, size_t most, struct gw_validated *out)
+{
+    const uint8_t *end;
+    /* How deep maps may be nested is for the reader of the batch to say. */
+    if (type == TRIB_EVENT_CUSTOM || most > UINT32_MAX ||
+        check_fields(type, fields, fields + most, out, &end) != 0)
+        return 0;
+    return out->undeclared == 0 ? (size_t)(end - fields) : 0;
 }

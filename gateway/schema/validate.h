@@ -27,4 +27,10 @@ struct gw_validated {
 /* 0 valid, or an enum trib_reject code. */
 int gw_validate_event(unsigned type, const uint8_t *fields, size_t len, struct gw_validated *out);
 
+/*
+ * The length of the valid fields map that begins at `fields`, of which there are at most `most` bytes, and *out as of
+ * gw_validate_event; 0: there is none, or it holds more than declared scalars and texts. A map that has a length is well-formed.
+ */
+size_t gw_validate_flat(unsigned type, const uint8_t *fields, size_t most, struct gw_validated *out);
+
 #endif

@@ -65,6 +65,8 @@ struct gw_admission {
     struct gw_journal_quarantine *quarantine;
     size_t quarantine_capacity;
     struct gw_custom custom; /* the custom event at hand */
+    struct gw_validated valid;
+    const uint8_t *valid_fields; /* that `valid` is of; NULL: of none */
 };
 
 /* Room for `bytes` more in the writer. The writer's errors are sticky, so it must never meet its end. */

@@ -256,6 +256,19 @@ static void read_context_index(struct trib_wire_batch_reader *b)
         b->context = (unsigned)context;
 }
 
+static void skip_fields(struct trib_wire_batch_reader *b, unsigned type)
+{
+    struct trib_cbor_reader *r = &b->r;
+    size_t len = 0;
+
+    if (b->measure && !r->error)
+        len = b->measure(b->measure_context, type, r->buf + r->pos, r->len - r->pos);
+    if (len > 0)
+        r->pos += len;
+    else
+        trib_cbor_skip(r);
+}
+
 static void read_event(struct trib_wire_batch_reader *b, struct trib_cbor_container *item,
                        struct trib_wire_batch_item *out)
 {
@@ -272,7 +285,7 @@ static void read_event(struct trib_wire_batch_reader *b, struct trib_cbor_contai
     else if (trib_cbor_peek(r) != TRIB_CBOR_MAP)
         trib_wire_fail(r, r->pos < r->len ? TRIB_ETYPE : TRIB_ETRUNCATED);
     out->fields = r->buf + r->pos;
-    trib_cbor_skip(r);
+    skip_fields(b, out->kind);
     out->fields_len = (size_t)(r->buf + r->pos - out->fields);
     out->context = b->context;
     uint64_t d_ord = trib_cbor_next(r, item) ? trib_cbor_get_uint(r) : 1;

@@ -294,6 +294,12 @@ struct trib_wire_batch_reader {
     uint64_t next_seq[TRIB_LANE_COUNT];
     uint64_t mono_ms, ord;
     unsigned context; /* of the event before */
+    /*
+     * For a reader that looks through each event's fields anyway, set after trib_wire_batch_read: returns how many bytes the
+     * well-formed map at `fields` has, of which there are at most `most`, or 0: step over it. NULL: each is stepped over.
+     */
+    size_t (*measure)(void *context, unsigned type, const uint8_t *fields, size_t most);
+    void *measure_context;
 };
 
 struct trib_wire_batch_item {

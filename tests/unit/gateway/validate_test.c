@@ -325,6 +325,80 @@ static void test_every_byte_may_be_damaged(void **state)
 }
 
 /* Not an assertion: a number for people, of ten fields with a text among them. */
+static uint64_t seed = 7;
+
+static unsigned dice(unsigned sides)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(seed >> 33) % sides;
+}
+
+/* Fields that an event of this type may have, or others; then a bit or two flipped, and bytes behind it. */
+static void any_fields(unsigned type)
+{
+    const uint64_t declared = trib_events[type].required | trib_events[type].optional;
+    trib_cbor_writer_init(&w, buffer, sizeof buffer);
+    trib_cbor_put_map_open(&w);
+    for (unsigned id = 0; id < TRIB_FIELD_COUNT; id++) {
+        if (!(declared >> id & 1 ? dice(8) > 0 : dice(60) == 0))
+            continue;
+        trib_cbor_put_uint(&w, id);
+        const unsigned kind = trib_fields[id].type;
+        if (kind == TRIB_TYPE_TEXT)
+            trib_cbor_put_text(&w, "some text of thirty characters", 1 + dice(30));
+        else if (kind == TRIB_TYPE_BOOL)
+            trib_cbor_put_bool(&w, dice(2));
+        else if (kind == TRIB_TYPE_MAP)
+            trib_cbor_put_map(&w, 0);
+        else
+            trib_cbor_put_uint(&w, (uint64_t)trib_fields[id].min + dice(3));
+    }
+    trib_cbor_put_break(&w);
+    for (unsigned flips = dice(4) % 3; flips > 0; flips--)
+        buffer[dice((unsigned)w.len)] ^= (uint8_t)(1u << dice(8));
+    for (unsigned more = dice(20); more > 0; more--)
+        buffer[w.len++] = (uint8_t)dice(256);
+}
+
+/* A batch's reader goes on where the flat look says that an event ends, so both ways must come to the same. */
+static void test_a_flat_event_is_what_a_step_over_it_and_a_look_at_it_say(void **state)
+{
+    (void)state;
+    static const unsigned types[] = {TRIB_EVENT_PING,          TRIB_EVENT_SEEK,        TRIB_EVENT_CUSTOM,
+                                     TRIB_EVENT_FAVOURITE_ADD, TRIB_EVENT_SESSION_END, TRIB_EVENT_RATE};
+    unsigned flat = 0, other = 0;
+    for (unsigned i = 0; i < 200000; i++) {
+        const unsigned type = types[dice(sizeof types / sizeof *types)];
+        any_fields(type);
+        uint8_t *exact = test_malloc(w.len);
+        memcpy(exact, buffer, w.len);
+        static struct gw_validated one, both;
+        struct trib_cbor_reader r;
+        trib_cbor_reader_init(&r, exact, w.len);
+        trib_cbor_skip(&r);
+        const size_t len = gw_validate_flat(type, exact, w.len, &one);
+        const int code = r.error ? TRIB_REJECT_MALFORMED : gw_validate_event(type, exact, r.pos, &both);
+        if (len > 0) {
+            assert_int_equal(r.error, 0);
+            assert_int_equal(len, r.pos);
+            assert_int_equal(code, 0);
+            assert_int_equal(one.undeclared, 0);
+            assert_int_equal(one.field_count, both.field_count);
+            assert_memory_equal(one.fields, both.fields, one.field_count * sizeof one.fields[0]);
+        } else {
+            assert_true(code != 0 || both.undeclared > 0 || type == TRIB_EVENT_CUSTOM);
+        }
+        flat += len > 0;
+        other += len == 0;
+        test_free(exact);
+    }
+    assert_true(flat > 20000 && other > 20000);
+    for (unsigned type = 0; type < TRIB_EVENT_COUNT; type++) /* only there can anything be nested */
+        for (unsigned id = 0; id < TRIB_FIELD_COUNT && type != TRIB_EVENT_CUSTOM; id++)
+            assert_true(trib_fields[id].type != TRIB_TYPE_MAP ||
+                        !((trib_events[type].required | trib_events[type].optional) >> id & 1));
+}
+
 static void test_measure_ten_fields(void **state)
 {
     (void)state;
@@ -366,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_custom_events_need_a_schema_and_a_map),
         cmocka_unit_test(test_whatever_is_not_one_whole_map_is_rejected),
         cmocka_unit_test(test_every_byte_may_be_damaged),
+        cmocka_unit_test(test_a_flat_event_is_what_a_step_over_it_and_a_look_at_it_say),
         cmocka_unit_test(test_measure_ten_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
