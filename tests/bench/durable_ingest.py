@@ -5,7 +5,8 @@ Three tables, a PNG plot and JSON in build/bench:
   ratio     batches of 10, 50 and 500, an HMAC on every event without repeats: tributaryd / floor
   floor     the floor (tests/bench/floor) / the sum of its steps, what each adds: TLS and frames, walk, HMAC, LMDB
   ceiling   what one CPU-second of tributaryd ingests, and which part of it bare TLS receive takes (the floor's first step)
-  memoised  users that repeat: tributaryd with privacy.pseudonym_cache 0 / with its default
+  memoised  users that repeat: tributaryd with privacy.pseudonym_cache 0 / with its default, in batches of 100, where what a
+            commit costs hides some of it, and of 500, where it is judged
 
 The floor commits as many batches at once as tributaryd has just shown. Rounds alternate and each ratio is of one pair, so
 that a machine whose speed drifts does not mislead; what is reported is the median. Sinks are off. CPU is the server
@@ -24,7 +25,7 @@ from pathlib import Path
 import rig
 from rig import UNIQUE, print_row
 
-MEMO_BATCH = 100
+MEMO_BATCHES = (100, 500)
 
 
 def limit_for(batch):
@@ -87,14 +88,14 @@ def run_ratio(runs, batch):
         row["floor_ratio"] for row in rows), "rows": rows}
 
 
-def run_memoised(runs):
+def run_memoised(runs, batch):
     rows = []
     for _ in range(runs.args.rounds):
-        anew, _ = runs.gateway(MEMO_BATCH, runs.args.users, cache=0)
-        memoised, _ = runs.gateway(MEMO_BATCH, runs.args.users)
+        anew, _ = runs.gateway(batch, runs.args.users, cache=0)
+        memoised, _ = runs.gateway(batch, runs.args.users)
         rows.append({"anew_us": anew, "memoised_us": memoised, "ratio": anew / memoised})
-        print_row(MEMO_BATCH, anew, memoised, anew / memoised)
-    return {"batch": MEMO_BATCH, "users": runs.args.users, "limit": MEMO_LEAST,
+        print_row(batch, anew, memoised, anew / memoised)
+    return {"batch": batch, "users": runs.args.users, "limit": MEMO_LEAST if batch == MEMO_BATCHES[-1] else 1,
             "ratio": statistics.median(row["ratio"] for row in rows), "rows": rows}
 
 
@@ -130,10 +131,10 @@ def report(result):
         print(f"batches of {one['batch']}: {one['ceiling'] / 1e6:.2f} million events a CPU-second, of which bare TLS receive takes {one['of_bare']:.0%}; "
               f"{one['ratio']:.2f} times the floor (limit {one['limit']}); the floor is "
               f"{one['floor_ratio']:.2f} times the sum of its steps (limit {FLOOR_LIMIT})")
-    if "memoised" in result:
-        one = result["memoised"]
-        held = held and one["ratio"] >= MEMO_LEAST
-        print(f"{one['users']} users that repeat: memoised {one['ratio']:.2f} times as fast (at least {MEMO_LEAST})")
+    for one in result.get("memoised", ()):
+        held = held and one["ratio"] >= one["limit"]
+        print(f"{one['users']} users that repeat, batches of {one['batch']}: memoised {one['ratio']:.2f} times as fast "
+              f"(at least {one['limit']})")
     return held
 
 
@@ -156,7 +157,7 @@ def main():
             result["ratio"] = [run_ratio(runs, int(batch)) for batch in args.batches.split(",")]
         if "memoised" in wanted:
             print_row("batch", "anew", "memoised", "ratio")
-            result["memoised"] = run_memoised(runs)
+            result["memoised"] = [run_memoised(runs, batch) for batch in MEMO_BATCHES]
     result["held"] = report(result)
     rig.write("durable_ingest", result, args.json, lambda figure: draw(figure, result))
     return 0 if result["held"] else 1
