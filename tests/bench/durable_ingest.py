@@ -120,7 +120,8 @@ def draw(figure, result):
     axes.set_xlabel("events a batch")
     axes.set_ylabel("µs of server CPU an event")
     axes.set_title("Durable ingest: TLS, HMAC on every event, synced before the ack")
-    axes.legend()
+    if names:
+        axes.legend()
 
 
 def report(result):

@@ -82,6 +82,19 @@ def test_judging_by_schema_is_measured_and_limited(tmp_path):
     assert not schema.report({**result, "peers": {"a faster one": ours["json"] / 2}})
 
 
+def test_the_journal_is_measured_and_judged(tmp_path):
+    # Cycles of so little say nothing of speed, which the proof judges with 2 GB: held or not, they are told and drawn.
+    _, result = bench(tmp_path, "journal", "--bytes", "3000000", "--cycles", "3", "--only", "cycles", "--folder", str(tmp_path))
+    assert len(result["cycles"]["cycles"]) == 3 and result["cycles"]["all_read"]
+
+    import journal
+
+    start = {"start": "after a kill", "ready_s": 0.1, "peak_kib": 20000}
+    parts = {"cycles": {**result["cycles"], "held": True}, "backlog": {"stored_bytes": 10**10, "starts": [start], "held": True}}
+    assert journal.report(parts)
+    assert not journal.report({**parts, "backlog": {**parts["backlog"], "held": False}})
+
+
 @pytest.mark.peers
 def test_peers_get_the_same_workload_and_their_syncs_are_counted(tmp_path):
     _, result = bench(tmp_path, "peers", "--batches", "10", "--seconds", "1", "--strace-seconds", "1", "--only", "tributaryd,rsyslog")
