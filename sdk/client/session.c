@@ -149,11 +149,10 @@ int trib_session_report(struct trib_session *session, const struct trib_player *
     return rc;
 }
 
-/* Lock held. */
-static void close_session(struct trib_client *client, struct trib_session *session)
+/* Lock held. Nothing is written: to the next start it is a session that was open. */
+static void detach_session(struct trib_client *client, struct trib_session *session)
 {
     client->session_count--;
-    (void)trib_stage_end(client, session->ref); /* its room was kept */
     client->context_bytes -= session->context_bytes;
     struct trib_session **at = &client->sessions;
     while (*at != session)
@@ -178,8 +177,10 @@ int trib_session_end(struct trib_session *session, enum trib_enum_value reason)
         return TRIB_ESTOPPED;
     }
     int rc = trib_tracker_end(&session->tracker, e.now_ms, reason, &sink);
-    if (rc != TRIB_EFULL) /* else its end would be lost: it stays open until there is room */
-        close_session(client, session);
+    if (rc != TRIB_EFULL) { /* else its end would be lost: it stays open until there is room */
+        (void)trib_stage_end(client, session->ref); /* its room was kept */
+        detach_session(client, session);
+    }
     trib_client_unlock(client);
     return rc;
 }
@@ -191,8 +192,8 @@ static void quit_sessions(struct trib_client *client)
         (void)trib_client_drain(client); /* so that each end finds room in staging */
         (void)trib_session_end(session, TRIB_REASON_QUIT);
         trib_client_lock(client);
-        if (client->sessions == session) /* the storage fails: the next start makes its end */
-            close_session(client, session);
+        if (client->sessions == session) /* no room, or the storage fails: the next start ends it */
+            detach_session(client, session);
         trib_client_unlock(client);
     }
 }

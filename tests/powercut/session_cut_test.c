@@ -353,21 +353,28 @@ static void test_one_end_after_many_cuts_in_a_row(void **state)
     }
 }
 
-/* A vital lane that is full of what the gateway has not acked: the end waits, and no favourite takes its place. */
-static void test_an_end_waits_for_room_in_a_full_lane(void **state)
+/* A session, and favourites up to the brim of its lane: what is kept for its end is forgotten for as long. */
+static struct world *new_full_world(void)
 {
     struct world *w = new_world((struct geometry){1024, 4, 1, 1});
-    uint32_t next;
     int rc;
-    (void)state;
     assert_int_equal(step(w, 0), 0);
-    w->device.client.session_count =
-        0; /* forget what is kept for the end, so that the lane fills up to the brim */
+    w->device.client.session_count = 0;
     do {
         rc = favourite(w);
         rc = rc ? rc : trib_flush(&w->device.client, 0);
     } while (rc == 0);
     assert_int_equal(rc, TRIB_EFULL);
+    w->device.client.session_count = 1;
+    return w;
+}
+
+/* A vital lane that is full of what the gateway has not acked: the end waits, and no favourite takes its place. */
+static void test_an_end_waits_for_room_in_a_full_lane(void **state)
+{
+    struct world *w = new_full_world();
+    uint32_t next;
+    (void)state;
     w->cut_mono_ms = w->device.now_ms;
     memset(w->sessions, 0, sizeof w->sessions);
     for (unsigned boots = 0; boots < 3; boots++) {
@@ -388,6 +395,26 @@ static void test_an_end_waits_for_room_in_a_full_lane(void **state)
     free_world(w);
 }
 
+/* What a shutdown finds no room for the next start ends: nothing says that it had ended. */
+static void test_a_shutdown_in_a_full_lane_leaves_the_end_to_the_next_start(void **state)
+{
+    struct world *w = new_full_world();
+    uint32_t next;
+    (void)state;
+    assert_int_equal(trib_shutdown(&w->device.client, 0), 0);
+    assert_int_equal(w->device.client.session_count, 0);
+    w->cut_mono_ms = w->device.now_ms;
+    memset(w->sessions, 0, sizeof w->sessions);
+    assert_int_equal(fake_device_boot(&w->device), 0);
+    fake_sync(&w->gateway, &w->device);
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_SESSION_END), 0);
+    assert_int_equal(trib_poll(&w->device.client, &next), 0);
+    assert_false(w->device.client.ends_due);
+    deliver(w);
+    assert_int_equal(fake_count(&w->gateway, TRIB_EVENT_SESSION_END), 1);
+    free_world(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_one_end_for_each_start_unit_32),
         cmocka_unit_test(test_one_end_after_many_cuts_in_a_row),
         cmocka_unit_test(test_an_end_waits_for_room_in_a_full_lane),
+        cmocka_unit_test(test_a_shutdown_in_a_full_lane_leaves_the_end_to_the_next_start),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     printf("%llu cuts, %llu more in the boots after them: one session.end for each session.start, %llu made "

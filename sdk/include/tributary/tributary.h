@@ -116,7 +116,8 @@ int trib_poll(struct trib_client *client, uint32_t *out_next_ms);
  * With a budget it polls, and sleeps in config.wait between two polls; without that port it takes the processor. */
 int trib_flush(struct trib_client *client, uint32_t budget_ms);
 
-/* trib_flush(budget_ms), then persists the ack cursor and closes the connection. Open sessions are ended with `quit`. */
+/* trib_flush(budget_ms), then persists the ack cursor and closes the connection. Open sessions are ended with `quit`; one for
+ * whose end a full lane has no room is ended by the next trib_init, with `power_loss`. */
 int trib_shutdown(struct trib_client *client, uint32_t budget_ms);
 
 /* What the app knows of its network and of power. */
