@@ -242,8 +242,9 @@ static int send_batch(struct load_device *d, uint64_t first, uint64_t count, boo
     run->events_sent += built;
     run->message_bytes += len;
     struct load_flight *f = load_device_flight(d, d->flight_count++);
-    *f =
-        (struct load_flight){.sent_us = run->now_us, .first = first, .events = (uint32_t)built, .leap = leap};
+    /* Not the run's time: that is when it began with what is due, and to build a batch takes a while. */
+    *f = (struct load_flight){
+        .sent_us = load_now_us(CLOCK_MONOTONIC), .first = first, .events = (uint32_t)built, .leap = leap};
     for (unsigned lane = 0; lane < TRIB_LANE_COUNT; lane++) {
         uint64_t end = load_generator_before(first + built, lane);
         f->last[lane] = end > load_generator_before(first, lane) ? end : 0;
@@ -267,8 +268,10 @@ static uint64_t available(const struct load_device *d)
 
     if (options(d)->rate > 0) {
         double each = options(d)->rate / (double)options(d)->devices / 1e6;
-        double phase = (double)(d->generator.seed >> 11) * 0x1p-53;
-        end = MIN(end, d->base + (uint64_t)((double)(run->now_us - run->start_us) * each + phase));
+        /* Each at its own time, or the batches of all would come at once. */
+        double phase = (double)(d->generator.seed >> 11) * 0x1p-53 * (double)options(d)->batch;
+        double due = (double)(run->now_us - run->start_us) * each - phase;
+        end = MIN(end, d->base + (due > 0 ? (uint64_t)due : 0));
     }
     if (d->next >= end)
         return 0;

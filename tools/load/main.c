@@ -27,14 +27,6 @@ static void on_signal(int number)
     stop_signal = number;
 }
 
-static uint64_t now_us(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static int resolve(struct load_target *target)
 {
     const struct load_options *o = target->options;
@@ -101,10 +93,10 @@ static int fleet_open(struct fleet *f, const struct load_options *o)
         if (name_device(f, i, name, sizeof name) || load_device_init(&f->devices[i], &f->run, i, name))
             return -1;
     }
-    f->run.start_us = f->run.now_us = f->progress_us = now_us(CLOCK_MONOTONIC);
+    f->run.start_us = f->run.now_us = f->progress_us = load_now_us(CLOCK_MONOTONIC);
     /* So that the last event of each device lies about now, or a day ago when there is no last one. */
     uint64_t life_ms = o->events > 0 ? o->events * LOAD_INTERVAL_MS + 1000 : 86400000;
-    uint64_t utc_ms = now_us(CLOCK_REALTIME) / 1000;
+    uint64_t utc_ms = load_now_us(CLOCK_REALTIME) / 1000;
     f->run.anchor_utc_ms = life_ms < utc_ms ? utc_ms - life_ms : 0;
     return 0;
 }
@@ -200,7 +192,7 @@ static void loop(struct fleet *f)
     bool shows = !f->run.options->quiet && isatty(STDERR_FILENO);
 
     while (true) {
-        f->run.now_us = now_us(CLOCK_MONOTONIC);
+        f->run.now_us = load_now_us(CLOCK_MONOTONIC);
         if (f->run.now_us >= next_tick_us) {
             tick_all(f);
             next_tick_us = f->run.now_us + (f->run.options->rate > 0 ? TICK_PACED_US : TICK_US) *
@@ -214,7 +206,7 @@ static void loop(struct fleet *f)
         }
         int ready =
             epoll_wait(f->epoll, events, EVENTS_MAX, (int)((next_tick_us - f->run.now_us + 999) / 1000));
-        f->run.now_us = now_us(CLOCK_MONOTONIC);
+        f->run.now_us = load_now_us(CLOCK_MONOTONIC);
         for (int i = 0; i < ready; i++) {
             struct load_device *d = events[i].data.ptr;
             load_device_ready(d);

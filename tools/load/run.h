@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "connection.h"
 #include "histogram.h"
@@ -53,5 +54,14 @@ const char *load_violation_name(enum load_violation kind);
 void load_report(const struct load_run *run, uint64_t online, bool acked_all);
 /* One line of progress on stderr. */
 void load_progress(const struct load_run *run, uint64_t online, uint64_t done);
+
+/* Microseconds of a clock. */
+static inline uint64_t load_now_us(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 #endif
