@@ -233,7 +233,6 @@ static void run_ahead(void)
 static void *run(void *context)
 {
     struct gw_committer *committer = context;
-    pthread_setname_np(pthread_self(), "committer");
     if (committer->config.realtime)
         run_ahead();
     gw_metrics_own_shard();
@@ -269,6 +268,7 @@ int gw_committer_start(const struct gw_committer_config *config, struct gw_commi
         free(committer);
         return gw_error_set(error, GW_EIO, failed, "cannot start the committer's thread");
     }
+    pthread_setname_np(committer->thread, "committer");
     *out = committer;
     return GW_OK;
 }

@@ -361,9 +361,6 @@ int gw_ingest_thread_init(struct gw_ingest *ingest, unsigned index, struct gw_er
 static void *run(void *context)
 {
     struct gw_ingest_thread *thread = context;
-    char name[16];
-    snprintf(name, sizeof name, "ingest-%u", thread->index);
-    pthread_setname_np(pthread_self(), name);
     gw_metrics_own_shard();
     uv_run(&thread->loop, UV_RUN_DEFAULT);
     return NULL;
@@ -374,6 +371,10 @@ int gw_ingest_thread_start(struct gw_ingest_thread *thread, struct gw_error *err
     int failed = pthread_create(&thread->thread, NULL, run, thread);
     if (failed)
         return gw_error_set(error, GW_EIO, failed, "cannot start an ingest thread");
+    /* By us, so that each has its name when devices may connect. */
+    char name[16];
+    snprintf(name, sizeof name, "ingest-%u", thread->index);
+    pthread_setname_np(thread->thread, name);
     thread->started = true;
     return GW_OK;
 }
