@@ -320,8 +320,10 @@ static int read_root_member(struct reader *r, const struct gw_doc_node *each)
                               "x-tributary of a schema has owner, lake, partition and undeclared only");
     if (which == 3 && !is_one_of(each, undeclared_names, &value))
         return gw_schema_fail(r->error, GW_EINVALID, each, "undeclared must be drop, reject or keep");
-    if (which == 3)
+    if (which == 3) {
         a->undeclared = (enum gw_undeclared)value;
+        a->undeclared_stated = true;
+    }
     if (which < 3 && (each->kind != GW_KIND_STRING || each->text_len == 0 || each->text_len > 256))
         return gw_schema_fail(r->error, GW_EINVALID, each, "must be a text of 1 to 256 bytes");
     return which < 3 ? keep_text(r, each, texts[which]) : 0;

@@ -48,6 +48,7 @@ struct gw_attributes {
     size_t bytes;  /* of memory, all of this together */
     bool personal; /* one attribute at least, at any depth, is personal or secret */
     enum gw_undeclared undeclared;
+    bool undeclared_stated; /* else the configuration decides */
     const char *title, *description, *owner, *lake, *partition;
 };
 

@@ -48,8 +48,7 @@ static int code_of_keyword(unsigned keyword)
 static enum gw_undeclared undeclared_rule(const struct gw_custom_rules *rules,
                                           const struct gw_attributes *attributes)
 {
-    enum gw_undeclared rule =
-        attributes->undeclared != GW_UNDECLARED_DROP ? attributes->undeclared : rules->undeclared;
+    enum gw_undeclared rule = attributes->undeclared_stated ? attributes->undeclared : rules->undeclared;
     return rule == GW_UNDECLARED_KEEP && attributes->personal ? GW_UNDECLARED_DROP : rule;
 }
 

@@ -228,6 +228,8 @@ static void test_undeclared_attributes_are_dropped_refused_or_kept(void **state)
     learn("strict",
           "{\"type\":\"object\",\"x-tributary\":{\"undeclared\":\"reject\"},\"properties\":{\"item\":{"
           "\"type\":\"string\"}}}");
+    learn("loose", "{\"type\":\"object\",\"x-tributary\":{\"undeclared\":\"drop\"},\"properties\":{\"item\":{"
+                   "\"type\":\"string\"}}}");
     learn("closed", "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"item\":{"
                     "\"type\":\"string\"}}}");
     static const enum gw_undeclared rules[] = {GW_UNDECLARED_DROP, GW_UNDECLARED_REJECT, GW_UNDECLARED_KEEP};
@@ -238,6 +240,7 @@ static void test_undeclared_attributes_are_dropped_refused_or_kept(void **state)
         CUSTOM("closed", "item", "b", "extra", "planted");
         CUSTOM("strict", "item", "c", "extra", "planted");
         CUSTOM("strict", "item", "d");
+        CUSTOM("loose", "item", "e", "extra", "planted");
         assert_int_equal(batch_admit(&x), GW_ADMIT_OK);
         const char *text = stored(&x.out.write);
         assert_int_equal(strstr(text, "\"data\":{\"item\":\"a\"}") != NULL, rules[i] == GW_UNDECLARED_DROP);
@@ -246,6 +249,7 @@ static void test_undeclared_attributes_are_dropped_refused_or_kept(void **state)
         assert_int_equal(strstr(text, "\"b\"") != NULL, rules[i] == GW_UNDECLARED_DROP);
         assert_null(strstr(text, "\"c\""));
         assert_non_null(strstr(text, "\"d\""));
+        assert_non_null(strstr(text, "\"data\":{\"item\":\"e\"}")); /* whatever the configuration says */
         if (rules[i] != GW_UNDECLARED_KEEP)
             assert_null(strstr(text, "planted"));
     }
