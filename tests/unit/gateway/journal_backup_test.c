@@ -5,38 +5,10 @@
 #include "base/layout.h"
 #include "journal/maintain.h"
 #include "journal_fixture.h"
+#include "journal_said.h"
 #include "schema/registry_disk.h"
 
 static const char *const sinks[] = {"stream"};
-
-/* What a report said, a line of it after the other. */
-struct said {
-    char text[8192];
-    size_t unsound;
-};
-
-static void say(void *context, const struct gw_journal_report *report)
-{
-    struct said *said = context;
-    size_t len = strlen(said->text);
-    snprintf(said->text + len, sizeof said->text - len, "%s: %s\n", report->segment, report->found);
-    said->unsound += !report->sound;
-}
-
-static struct gw_path beside(struct fixture *f, const char *name)
-{
-    struct gw_path path;
-    int n = snprintf(path.text, sizeof path.text, "%s-%s", f->folder, name);
-    assert_true(n > 0 && (size_t)n < sizeof path.text);
-    return path;
-}
-
-static int remove_all(void **state)
-{
-    struct fixture *f = *state;
-    run("rm -rf '%s'-*", f->folder);
-    return fixture_teardown(state);
-}
 
 static struct gw_journal_summary verified(const char *folder, struct said *said)
 {
