@@ -260,6 +260,25 @@ static int send_batch(struct load_device *d, uint64_t first, uint64_t count, boo
                                                                                                           : 1;
 }
 
+/* With a rate: events a microsecond. */
+static double pace(const struct load_device *d)
+{
+    return options(d)->rate / (double)options(d)->devices / 1e6;
+}
+
+/* By how many events it is late: each device at its own time, or the batches of all would come at once. */
+static double phase(const struct load_device *d)
+{
+    return (double)(d->generator.seed >> 11) * 0x1p-53 * (double)options(d)->batch;
+}
+
+uint64_t load_device_due_us(const struct load_device *d)
+{
+    double events = (double)(d->next - MIN(d->next, d->base) + options(d)->batch) + phase(d);
+
+    return d->online ? d->run->start_us + (uint64_t)(events / pace(d)) + 1 : UINT64_MAX;
+}
+
 /* How many events there are to send now. */
 static uint64_t available(const struct load_device *d)
 {
@@ -267,10 +286,7 @@ static uint64_t available(const struct load_device *d)
     uint64_t end = total(d);
 
     if (options(d)->rate > 0) {
-        double each = options(d)->rate / (double)options(d)->devices / 1e6;
-        /* Each at its own time, or the batches of all would come at once. */
-        double phase = (double)(d->generator.seed >> 11) * 0x1p-53 * (double)options(d)->batch;
-        double due = (double)(run->now_us - run->start_us) * each - phase;
+        double due = (double)(run->now_us - run->start_us) * pace(d) - phase(d);
         end = MIN(end, d->base + (due > 0 ? (uint64_t)due : 0));
     }
     if (d->next >= end)

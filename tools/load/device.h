@@ -59,6 +59,8 @@ void load_device_free(struct load_device *d);
 void load_device_tick(struct load_device *d);
 /* The socket is ready. */
 void load_device_ready(struct load_device *d);
+/* With a rate: when its next batch is full. */
+uint64_t load_device_due_us(const struct load_device *d);
 /* Sends what credit, window and rate allow. */
 void load_device_pump(struct load_device *d);
 /* All of its events are acked. */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/param.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,9 +18,9 @@
 
 #define EVENTS_MAX 256
 #define TICK_US 5000
-#define TICK_PACED_US 1000 /* with a rate: so that what is sent is not sent in bursts */
-#define TICK_DEVICES 5000  /* a fleet larger than this is looked at less often */
-#define DRAIN_US 5000000   /* how long the last acks may take once the time is up */
+#define TICK_DEVICES 5000 /* a fleet larger than this is looked at less often */
+#define TICK_DEVICES_US 2 /* with a rate: how many devices are looked at in a microsecond, at most */
+#define DRAIN_US 5000000  /* how long the last acks may take once the time is up */
 
 static volatile sig_atomic_t stop_signal;
 
@@ -54,6 +56,7 @@ struct fleet {
     struct load_device *devices;
     int epoll;
     uint64_t count, online, done, failed;
+    uint64_t due_us;                    /* with a rate: when the first device has something to send */
     uint64_t progress_us, acked_before; /* when something was last acked */
     bool told;                          /* that all connections are held */
 };
@@ -130,6 +133,7 @@ static void tick_all(struct fleet *f)
     const struct load_options *o = f->run.options;
 
     f->online = f->done = f->failed = 0;
+    f->due_us = UINT64_MAX;
     for (uint64_t i = 0; i < f->count; i++) {
         struct load_device *d = &f->devices[i];
         bool done = load_device_done(d);
@@ -139,6 +143,8 @@ static void tick_all(struct fleet *f)
         if (d->online)
             load_device_pump(d);
         watch(f, d);
+        if (o->rate > 0)
+            f->due_us = MIN(f->due_us, load_device_due_us(d));
         f->online += d->online;
         f->done += done;
         f->failed += d->failed;
@@ -185,6 +191,23 @@ static bool over(struct fleet *f)
     return false;
 }
 
+/* With a rate, the moment at which a batch is due, so that none of them are sent in bursts. */
+static uint64_t next_tick(const struct fleet *f)
+{
+    uint64_t now = f->run.now_us, tick = now + TICK_US * (1 + f->count / TICK_DEVICES);
+
+    return MIN(tick, MAX(f->due_us, now + f->count / TICK_DEVICES_US));
+}
+
+/* epoll_wait() counts in milliseconds. */
+static int await(struct fleet *f, struct epoll_event *events, uint64_t until_us)
+{
+    uint64_t now = load_now_us(CLOCK_MONOTONIC), left_us = until_us - MIN(until_us, now);
+    struct timespec left = {.tv_sec = (time_t)(left_us / 1000000), .tv_nsec = (long)(left_us % 1000000) * 1000};
+
+    return epoll_pwait2(f->epoll, events, EVENTS_MAX, &left, NULL);
+}
+
 static void loop(struct fleet *f)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -195,8 +218,7 @@ static void loop(struct fleet *f)
         f->run.now_us = load_now_us(CLOCK_MONOTONIC);
         if (f->run.now_us >= next_tick_us) {
             tick_all(f);
-            next_tick_us = f->run.now_us + (f->run.options->rate > 0 ? TICK_PACED_US : TICK_US) *
-                                               (1 + f->count / TICK_DEVICES);
+            next_tick_us = next_tick(f);
             if (over(f))
                 break;
         }
@@ -204,8 +226,7 @@ static void loop(struct fleet *f)
             load_progress(&f->run, f->online, f->done);
             next_progress_us += 1000000;
         }
-        int ready =
-            epoll_wait(f->epoll, events, EVENTS_MAX, (int)((next_tick_us - f->run.now_us + 999) / 1000));
+        int ready = await(f, events, next_tick_us);
         f->run.now_us = load_now_us(CLOCK_MONOTONIC);
         for (int i = 0; i < ready; i++) {
             struct load_device *d = events[i].data.ptr;
@@ -265,5 +286,6 @@ int main(int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_TIMERSLACK, 1); /* ns; else Linux wakes it some 50 µs late */
     return run(&o);
 }
