@@ -133,6 +133,18 @@ static bool decoded(const struct gw_http_request *request, const char *name, cha
     return !gw_http_query(request, name, raw, sizeof raw) || gw_http_decode(raw, strlen(raw), out, capacity);
 }
 
+/* SEGMENT-NUMBER, as `next` of an answer has it. False: something else. */
+static bool take_place(const struct gw_http_request *request, struct gw_journal_place *out)
+{
+    char text[GW_HTTP_TARGET_MAX], *dash;
+    if (!gw_http_query(request, "after", text, sizeof text))
+        return true; /* from the start */
+    if (!(dash = strchr(text, '-')))
+        return false;
+    *dash = 0;
+    return gw_units_number(text, &out->segment) && gw_units_number(dash + 1, &out->number);
+}
+
 /* False: it is none; nothing given is none either, so that nobody drops all by a slip. */
 static bool take_filter(const struct gw_http_request *request, struct gw_quarantine_filter *out)
 {
@@ -147,28 +159,44 @@ static bool take_filter(const struct gw_http_request *request, struct gw_quarant
     return out->device[0] || out->schema[0] || out->has_id || strcmp(all, "true") == 0;
 }
 
-static void settle(struct gw_admin_view *view, const struct gw_quarantine_filter *filter, bool redrive,
-                   struct gw_admin_answer *out)
+static cJSON *tree_of(const struct gw_quarantine_tally *tally, bool redrive)
+{
+    cJSON *tree = cJSON_CreateObject();
+    gw_answer_number(tree, "matched", tally->matched);
+    gw_answer_number(tree, redrive ? "redriven" : "dropped", tally->done);
+    if (redrive)
+        gw_answer_number(tree, "still_rejected", tally->still);
+    gw_answer_number(tree, "gone", tally->gone);
+    gw_answer_number(tree, "unreadable", tally->unreadable);
+    if (tally->still > 0)
+        (void)cJSON_AddStringToObject(tree, "last_reason", gw_admin_reject_name(tally->last_reason));
+    if (tally->still > 0 && gw_reject_keyword(tally->last_reason))
+        (void)cJSON_AddStringToObject(tree, "last_keyword", gw_reject_keyword(tally->last_reason));
+    gw_answer_number(tree, "walked", tally->walked);
+    if (tally->more) {
+        char next[48];
+        snprintf(next, sizeof next, "%" PRIu64 "-%" PRIu64, tally->next.segment, tally->next.number);
+        (void)cJSON_AddStringToObject(tree, "next", next);
+    }
+    return tree;
+}
+
+static void settle(struct gw_admin_view *view, const struct gw_http_request *request,
+                   const struct gw_quarantine_filter *filter, bool redrive, struct gw_admin_answer *out)
 {
     struct gw_quarantine_tally tally = {0};
+    struct gw_journal_place after = {0};
     struct gw_error error = {0};
+    if (!take_place(request, &after)) {
+        gw_answer_error(400, "after is what the answer before had as its `next`", out);
+        return;
+    }
     int rc = GW_EAGAIN;
     pthread_mutex_lock(&view->lock);
     if (view->journal && view->writer)
-        rc = gw_quarantine_settle(view->journal, view->writer, filter, redrive, &tally, &error);
+        rc = gw_quarantine_settle(view->journal, view->writer, filter, &after, redrive, &tally, &error);
     pthread_mutex_unlock(&view->lock);
-    cJSON *tree = cJSON_CreateObject();
-    gw_answer_number(tree, "matched", tally.matched);
-    gw_answer_number(tree, redrive ? "redriven" : "dropped", tally.done);
-    if (redrive)
-        gw_answer_number(tree, "still_rejected", tally.still);
-    gw_answer_number(tree, "gone", tally.gone);
-    gw_answer_number(tree, "unreadable", tally.unreadable);
-    if (tally.still > 0)
-        (void)cJSON_AddStringToObject(tree, "last_reason", gw_admin_reject_name(tally.last_reason));
-    if (tally.still > 0 && gw_reject_keyword(tally.last_reason))
-        (void)cJSON_AddStringToObject(tree, "last_keyword", gw_reject_keyword(tally.last_reason));
-    answer_or_fail(rc, tree, &error, out);
+    answer_or_fail(rc, tree_of(&tally, redrive), &error, out);
 }
 
 static void show(struct gw_admin_view *view, const struct gw_quarantine_filter *filter,
@@ -205,6 +233,6 @@ bool gw_admin_quarantine(struct gw_admin_view *view, const struct gw_admin_quest
     else if (shows)
         show(view, &filter, out);
     else
-        settle(view, &filter, redrive, out);
+        settle(view, request, &filter, redrive, out);
     return true;
 }

@@ -1,4 +1,4 @@
-/* Re-drive and drop: events are copied out in groups, judged, and settled in one transaction a group. */
+/* Re-drive and drop: events are copied out in groups, judged, and settled in one transaction a group; so many a request. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +19,11 @@ struct item {
 
 struct group {
     const struct gw_quarantine_filter *filter;
-    struct gw_journal_place after; /* where the group before ended */
+    struct gw_journal_rejected_walk walk; /* goes on where the group before ended */
     struct item items[GROUP];
-    size_t count, used;
+    size_t count, most, used;
+    uint64_t unfit; /* fit into no group */
     uint8_t *bytes;
-    bool more;
 };
 
 /* All that one pass works with. */
@@ -38,11 +38,6 @@ struct pass {
     void *memory;
 };
 
-static bool is_after(const struct gw_journal_place *a, const struct gw_journal_place *b)
-{
-    return a->segment != b->segment ? a->segment > b->segment : a->number > b->number;
-}
-
 static bool matches(const struct gw_quarantine_filter *filter, const struct gw_journal_rejected *rejected)
 {
     const size_t len = strlen(filter->device);
@@ -54,13 +49,14 @@ static bool matches(const struct gw_quarantine_filter *filter, const struct gw_j
 static int collect(void *context, const struct gw_journal_rejected *rejected)
 {
     struct group *group = context;
-    if (!is_after(&rejected->place, &group->after) || !matches(group->filter, rejected))
+    if (!matches(group->filter, rejected))
         return 0;
-    if (group->count == GROUP || group->used + rejected->sealed_len > GROUP_BYTES ||
-        rejected->device_len >= sizeof group->items[0].device) {
-        group->more = group->count > 0;
-        return 1;
+    if (rejected->sealed_len > GROUP_BYTES || rejected->device_len >= sizeof group->items[0].device) {
+        group->unfit++;
+        return 0;
     }
+    if (group->count == group->most || group->used + rejected->sealed_len > GROUP_BYTES)
+        return 1; /* the next group begins with it */
     struct item *item = &group->items[group->count++];
     item->rejected = *rejected;
     memcpy(item->device, rejected->device, rejected->device_len);
@@ -71,14 +67,12 @@ static int collect(void *context, const struct gw_journal_rejected *rejected)
     return 0;
 }
 
-/* The next events behind group->after. */
-static int next_group(struct gw_journal *journal, struct group *group)
+/* The next `most` events at most, GROUP or fewer, behind those of the group before. */
+static int next_group(struct gw_journal *journal, struct group *group, size_t most)
 {
-    group->count = group->used = 0;
-    group->more = false;
-    int rc = gw_journal_each_rejected(journal, collect, group);
-    if (group->count > 0)
-        group->after = group->items[group->count - 1].rejected.place;
+    group->count = group->used = group->unfit = 0;
+    group->most = most < GROUP ? most : GROUP;
+    int rc = gw_journal_walk_rejected(journal, &group->walk, collect, group);
     return rc == 1 ? 0 : rc;
 }
 
@@ -198,9 +192,32 @@ static void close_pass(struct pass *pass)
     free(pass);
 }
 
+/* Group by group, until it is enough for one request. */
+static int settle_step(struct gw_journal *journal, struct pass *pass, bool redrive,
+                       struct gw_quarantine_tally *out, struct gw_error *error)
+{
+    struct group *group = &pass->group;
+    size_t taken = 0;
+    do {
+        group->walk.most = GW_QUARANTINE_STEP_WALK - out->walked;
+        int rc = next_group(journal, group, GW_QUARANTINE_STEP - taken);
+        if (rc == 0)
+            rc = settle_group(pass, redrive, out, error);
+        if (rc != 0)
+            return rc;
+        taken += group->count;
+        out->walked += group->walk.walked;
+        out->matched += group->unfit;
+        out->unreadable += group->unfit;
+        out->next = group->walk.after;
+        out->more = !group->walk.ended;
+    } while (out->more && taken < GW_QUARANTINE_STEP && out->walked < GW_QUARANTINE_STEP_WALK);
+    return 0;
+}
+
 int gw_quarantine_settle(struct gw_journal *journal, const struct gw_admin_writer *writer,
-                         const struct gw_quarantine_filter *filter, bool redrive,
-                         struct gw_quarantine_tally *out, struct gw_error *error)
+                         const struct gw_quarantine_filter *filter, const struct gw_journal_place *after,
+                         bool redrive, struct gw_quarantine_tally *out, struct gw_error *error)
 {
     struct pass *pass = calloc(1, sizeof *pass);
     *out = (struct gw_quarantine_tally){0};
@@ -208,13 +225,10 @@ int gw_quarantine_settle(struct gw_journal *journal, const struct gw_admin_write
         return GW_ENOMEM;
     pass->writer = writer;
     pass->group.filter = filter;
+    pass->group.walk.after = *after;
     int rc = open_pass(pass);
-    do {
-        if (rc == 0)
-            rc = next_group(journal, &pass->group);
-        if (rc == 0)
-            rc = settle_group(pass, redrive, out, error);
-    } while (rc == 0 && pass->group.more);
+    if (rc == 0)
+        rc = settle_step(journal, pass, redrive, out, error);
     close_pass(pass);
     gw_metric_add(redrive ? GW_METRIC_EVENTS_REDRIVEN : GW_METRIC_QUARANTINE_DROPPED, out->done);
     if (out->done > 0)
@@ -281,9 +295,10 @@ int gw_quarantine_show(struct gw_journal *journal, const struct gw_admin_writer 
     pass->writer = writer;
     pass->group.filter = filter;
     struct gw_rejected_event event;
+    pass->group.walk.most = UINT64_MAX;
     int rc = open_pass(pass);
     if (rc == 0)
-        rc = next_group(journal, &pass->group);
+        rc = next_group(journal, &pass->group, 1);
     if (rc == 0 && pass->group.count == 0)
         rc = GW_ENOTFOUND;
     if (rc == 0)

@@ -76,6 +76,7 @@ static struct gw_journal *journal_new(const struct gw_journal_config *config)
     pthread_mutex_init(&journal->lock, NULL);
     pthread_cond_init(&journal->opened, NULL);
     gw_rows_init(&journal->rows, GW_JOURNAL_ROWS_MAX);
+    gw_settled_init(&journal->settled);
     gw_arena_init(&journal->more_rows, 65536, SIZE_MAX);
     return journal;
 }

@@ -179,6 +179,21 @@ struct gw_journal_rejected {
 };
 /* A result other than 0 ends the walk. It runs in a read transaction: it must be quick and not call the journal. */
 typedef int (*gw_journal_rejected_fn)(void *context, const struct gw_journal_rejected *rejected);
+/* A walk through quarantine that goes on where one before it ended. Begin with zeroes and `most`. */
+struct gw_journal_rejected_walk {
+    struct gw_journal_place
+        after; /* the last record that is done with: only what lies behind it is looked at */
+    uint64_t most,
+        walked; /* records to look at, and looked at, in this call; of those that fn refused, none */
+    bool ended; /* there was nothing more */
+};
+/*
+ * Calls fn for each event in quarantine behind walk->after, oldest first, and moves walk->after: not beyond the event for
+ * which fn gave something other than 0, so that the next walk begins with that one. 0; fn's result; GW_EIO;
+ * GW_EDAMAGED. Any thread.
+ */
+GW_MUST_CHECK int gw_journal_walk_rejected(struct gw_journal *journal, struct gw_journal_rejected_walk *walk,
+                                           gw_journal_rejected_fn fn, void *context);
 /* Calls fn for each event in quarantine, oldest first. 0; fn's result; GW_EIO; GW_EDAMAGED. Any thread. */
 GW_MUST_CHECK int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn fn,
                                            void *context);

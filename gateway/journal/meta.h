@@ -81,6 +81,9 @@ GW_MUST_CHECK int gw_meta_quarantine_has(struct gw_meta *meta, uint64_t first, u
 /* first: offset of the segment that it came from; number: the one it had there. */
 typedef int (*gw_meta_quarantine_fn)(void *context, uint64_t first, uint64_t number, const MDB_val *value);
 GW_MUST_CHECK int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context);
+/* The same from a place on. */
+GW_MUST_CHECK int gw_meta_quarantine_from(struct gw_meta *meta, uint64_t first, uint64_t number,
+                                          gw_meta_quarantine_fn fn, void *context);
 /* Of the map and its ballast. */
 uint64_t gw_meta_bytes(const struct gw_meta *meta);
 

@@ -102,8 +102,16 @@ static int visit_quarantine(void *context, const MDB_val *key, const MDB_val *va
                               : GW_EDAMAGED;
 }
 
-int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context)
+int gw_meta_quarantine_from(struct gw_meta *meta, uint64_t first, uint64_t number, gw_meta_quarantine_fn fn,
+                            void *context)
 {
     struct quarantine_visit visit = {.fn = fn, .context = context};
-    return gw_meta_each_record(meta, meta->quarantine, visit_quarantine, &visit);
+    uint8_t key_bytes[16];
+    const MDB_val key = place_key(first, number, key_bytes);
+    return gw_meta_each_record_from(meta, meta->quarantine, &key, visit_quarantine, &visit);
+}
+
+int gw_meta_each_quarantine(struct gw_meta *meta, gw_meta_quarantine_fn fn, void *context)
+{
+    return gw_meta_quarantine_from(meta, 0, 0, fn, context);
 }

@@ -320,9 +320,9 @@ static int decode_segment(const MDB_val *key, const MDB_val *value, struct gw_se
     return sensible ? 0 : GW_EDAMAGED;
 }
 
-/* Calls visit for each record in one read transaction; it must not write to meta. */
-
-int gw_meta_each_record(struct gw_meta *meta, MDB_dbi dbi, gw_record_fn visit, void *context)
+/* In one read transaction: visit must not write to meta. */
+int gw_meta_each_record_from(struct gw_meta *meta, MDB_dbi dbi, const MDB_val *from, gw_record_fn visit,
+                             void *context)
 {
     pthread_rwlock_rdlock(&meta->map_lock);
     MDB_txn *txn;
@@ -331,8 +331,9 @@ int gw_meta_each_record(struct gw_meta *meta, MDB_dbi dbi, gw_record_fn visit, v
     if (rc == 0) {
         rc = mdb_cursor_open(txn, dbi, &cursor);
         if (rc == 0) {
-            MDB_val key, value;
-            while (stopped == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+            MDB_val key = from ? *from : (MDB_val){0}, value;
+            MDB_cursor_op step = from ? MDB_SET_RANGE : MDB_FIRST;
+            for (; stopped == 0 && (rc = mdb_cursor_get(cursor, &key, &value, step)) == 0; step = MDB_NEXT)
                 stopped = visit(context, &key, &value);
             mdb_cursor_close(cursor);
         }
@@ -342,6 +343,11 @@ int gw_meta_each_record(struct gw_meta *meta, MDB_dbi dbi, gw_record_fn visit, v
     if (stopped != 0)
         return stopped;
     return rc == MDB_NOTFOUND ? 0 : gw_store_error(rc);
+}
+
+int gw_meta_each_record(struct gw_meta *meta, MDB_dbi dbi, gw_record_fn visit, void *context)
+{
+    return gw_meta_each_record_from(meta, dbi, NULL, visit, context);
 }
 
 struct segment_visit {

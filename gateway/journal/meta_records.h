@@ -32,5 +32,8 @@ GW_MUST_CHECK int gw_meta_number_get(struct gw_meta *meta, const char *name, uin
 /* Calls visit for each record in order; a result other than 0 ends the walk and is returned. 0, GW_EIO. */
 typedef int (*gw_record_fn)(void *context, const MDB_val *key, const MDB_val *value);
 GW_MUST_CHECK int gw_meta_each_record(struct gw_meta *meta, MDB_dbi dbi, gw_record_fn visit, void *context);
+/* The same from the first key on that is not below `from`. */
+GW_MUST_CHECK int gw_meta_each_record_from(struct gw_meta *meta, MDB_dbi dbi, const MDB_val *from,
+                                           gw_record_fn visit, void *context);
 
 #endif

@@ -19,6 +19,7 @@
 #include "journal/quota.h"
 #include "journal/rows.h"
 #include "journal/segment.h"
+#include "journal/settled.h"
 
 #define GW_JOURNAL_SEGMENT_BYTES ((uint64_t)256 << 20)
 #define GW_JOURNAL_SEGMENT_BYTES_MIN ((uint64_t)1 << 20)
@@ -54,12 +55,6 @@ struct gw_sink_cursor {
     bool dirty;
     struct gw_detach detach;
     uint64_t lost; /* entries that it was left behind without */
-};
-
-/* What the active segment takes out of quarantine; sealing it takes it out of meta. */
-struct gw_settled {
-    struct gw_journal_place *places;
-    size_t count, durable, capacity; /* beyond `durable`: of the transaction under way */
 };
 
 /* How full it is, as the newest reclaim found it. */
@@ -148,13 +143,6 @@ void gw_journal_quota_revert(struct gw_journal *journal, size_t items);
 /* settle.c. Lock held; a place that is settled is noted as of the transaction under way. 0, GW_ESTALE, or why nothing can be
  * looked up. */
 GW_MUST_CHECK int gw_settled_take(struct gw_journal *journal, const struct gw_journal_write *write);
-/* False: out of memory. */
-bool gw_settled_add(struct gw_settled *settled, const struct gw_journal_place *place);
-bool gw_settled_has(const struct gw_settled *settled, const struct gw_journal_place *place);
-void gw_settled_publish(struct gw_settled *settled);
-void gw_settled_revert(struct gw_settled *settled);
-void gw_settled_clear(struct gw_settled *settled);
-void gw_settled_free(struct gw_settled *settled);
 /* Inside gw_meta_update: what a segment's quarantine says, into that of meta. LMDB's codes. */
 GW_MUST_CHECK int gw_settled_merge(struct gw_meta_txn *t, uint64_t first, uint64_t number,
                                    const MDB_val *value);

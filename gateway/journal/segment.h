@@ -86,6 +86,9 @@ typedef int (*gw_segment_quarantine_fn)(void *context, uint64_t number, const MD
 GW_MUST_CHECK int gw_segment_each_row(const struct gw_segment *segment, gw_segment_row_fn fn, void *context);
 GW_MUST_CHECK int gw_segment_each_quarantine(const struct gw_segment *segment, gw_segment_quarantine_fn fn,
                                              void *context);
+/* The same from a number on. */
+GW_MUST_CHECK int gw_segment_quarantine_from(const struct gw_segment *segment, uint64_t number,
+                                             gw_segment_quarantine_fn fn, void *context);
 
 /* Reads and checks everything. Maps what may be damaged: for a child process only (check.h). */
 struct gw_segment_walk {

@@ -130,11 +130,12 @@ int gw_segment_read(const struct gw_segment *segment, struct gw_segment_read *re
     return gw_store_error(rc);
 }
 
-/* Calls visit for each record of a database in key order, in one read transaction. */
+/* Calls visit for each record of a database in key order, in one read transaction; from a key on, if one is given. */
 typedef int (*visit_fn)(void *context, const MDB_val *key, const MDB_val *value);
 
 struct visit_job {
     struct reading reading;
+    const MDB_val *from; /* NULL: all */
     visit_fn visit;
     void *context;
     int stopped;
@@ -143,17 +144,19 @@ struct visit_job {
 static int visit_all(void *context)
 {
     struct visit_job *job = context;
-    MDB_val key, value;
+    MDB_val key = job->from ? *job->from : (MDB_val){0}, value;
+    MDB_cursor_op step = job->from ? MDB_SET_RANGE : MDB_FIRST;
     int rc = begin_reading(&job->reading);
-    while (rc == 0 && job->stopped == 0 &&
-           (rc = mdb_cursor_get(job->reading.cursor, &key, &value, MDB_NEXT)) == 0)
-        job->stopped = job->visit(job->context, &key, &value);
+    for (; rc == 0 && job->stopped == 0; step = MDB_NEXT)
+        if ((rc = mdb_cursor_get(job->reading.cursor, &key, &value, step)) == 0)
+            job->stopped = job->visit(job->context, &key, &value);
     return rc;
 }
 
-static int each_record(MDB_env *env, MDB_dbi dbi, visit_fn visit, void *context)
+static int each_record(MDB_env *env, MDB_dbi dbi, const MDB_val *from, visit_fn visit, void *context)
 {
-    struct visit_job job = {.reading = {.env = env, .dbi = dbi}, .visit = visit, .context = context};
+    struct visit_job job = {
+        .reading = {.env = env, .dbi = dbi}, .from = from, .visit = visit, .context = context};
     int rc;
     bool whole = gw_guard_run(visit_all, &job, &rc);
     end_reading(&job.reading);
@@ -189,7 +192,7 @@ static int visit_rows(void *context, const MDB_val *key, const MDB_val *value)
 int gw_segment_each_row(const struct gw_segment *segment, gw_segment_row_fn fn, void *context)
 {
     struct row_visit visit = {.fn = fn, .context = context};
-    return each_record(segment->env, segment->blocks, visit_rows, &visit);
+    return each_record(segment->env, segment->blocks, NULL, visit_rows, &visit);
 }
 
 struct quarantine_visit {
@@ -205,10 +208,19 @@ static int visit_quarantine(void *context, const MDB_val *key, const MDB_val *va
     return visit->fn(visit->context, gw_get64_be(key->mv_data), value);
 }
 
-int gw_segment_each_quarantine(const struct gw_segment *segment, gw_segment_quarantine_fn fn, void *context)
+int gw_segment_quarantine_from(const struct gw_segment *segment, uint64_t number, gw_segment_quarantine_fn fn,
+                               void *context)
 {
     struct quarantine_visit visit = {.fn = fn, .context = context};
-    return each_record(segment->env, segment->quarantine, visit_quarantine, &visit);
+    uint8_t key_bytes[8];
+    gw_put64_be(key_bytes, number);
+    const MDB_val key = {.mv_size = sizeof key_bytes, .mv_data = key_bytes};
+    return each_record(segment->env, segment->quarantine, &key, visit_quarantine, &visit);
+}
+
+int gw_segment_each_quarantine(const struct gw_segment *segment, gw_segment_quarantine_fn fn, void *context)
+{
+    return gw_segment_quarantine_from(segment, 0, fn, context);
 }
 
 struct walk {
@@ -280,7 +292,7 @@ int gw_segment_walk(const char *folder, uint64_t epoch, uint64_t first_offset, s
     if (rc != 0)
         return rc;
     struct walk walk = {.epoch = epoch, .txn = FIRST_TXN, .found.end = first_offset};
-    rc = each_record(segment.env, segment.blocks, walk_block, &walk);
+    rc = each_record(segment.env, segment.blocks, NULL, walk_block, &walk);
     if (rc == 0)
         rc = gw_segment_each_quarantine(&segment, walk_quarantine, &walk);
     if (rc == 0 && (walk.txn != newest_txn || walk.found.quarantine != walk.quarantine_claimed))

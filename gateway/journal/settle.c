@@ -1,31 +1,8 @@
 /* Events that leave quarantine: a record in the same transaction that appends them, or drops them. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "journal/parts.h"
 #include "journal/rejected.h"
-
-bool gw_settled_has(const struct gw_settled *settled, const struct gw_journal_place *place)
-{
-    for (size_t i = 0; i < settled->count; i++)
-        if (settled->places[i].segment == place->segment && settled->places[i].number == place->number)
-            return true;
-    return false;
-}
-
-bool gw_settled_add(struct gw_settled *settled, const struct gw_journal_place *place)
-{
-    if (settled->count == settled->capacity) {
-        size_t capacity = settled->capacity ? 2 * settled->capacity : 64;
-        struct gw_journal_place *grown = realloc(settled->places, capacity * sizeof *grown);
-        if (!grown)
-            return false;
-        settled->places = grown;
-        settled->capacity = capacity;
-    }
-    settled->places[settled->count++] = *place;
-    return true;
-}
 
 /* 0, GW_ESTALE, GW_EIO. */
 static int is_there(struct gw_journal *journal, const struct gw_journal_place *place)
@@ -83,29 +60,8 @@ int gw_settled_take(struct gw_journal *journal, const struct gw_journal_write *w
             rc = GW_ENOMEM;
     }
     if (rc != 0)
-        journal->settled.count = before;
+        gw_settled_shrink(&journal->settled, before);
     return rc;
-}
-
-void gw_settled_publish(struct gw_settled *settled)
-{
-    settled->durable = settled->count;
-}
-
-void gw_settled_revert(struct gw_settled *settled)
-{
-    settled->count = settled->durable;
-}
-
-void gw_settled_clear(struct gw_settled *settled)
-{
-    settled->count = settled->durable = 0;
-}
-
-void gw_settled_free(struct gw_settled *settled)
-{
-    free(settled->places);
-    *settled = (struct gw_settled){0};
 }
 
 int gw_settled_merge(struct gw_meta_txn *t, uint64_t first, uint64_t number, const MDB_val *value)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -160,6 +161,37 @@ def test_what_waits_survives_a_restart_and_comes_once(make_gateway, how):
     events = streamed(gateway, 300)
     assert [event["data"]["item"] for event in events] == [f"item-{i}" for i in range(300)]
     assert all(event["redriven"] for event in events)
+
+
+def test_a_long_redrive_goes_in_steps_and_brings_each_event_once(gateway):
+    tv = Device(gateway, "tv-1").online()
+    for part in range(13):
+        send(tv, [menu(f"item-{100 * part + i}") for i in range(100)])
+    register(gateway, "menu.opened", MENU)
+    for wrong in ("7", "7-", "-7", "7-8-9", "a-b", "7-8" + 80 * "0"):
+        status, answer = ask(gateway, "POST", f"/v1/quarantine/redrive?all=true&after={wrong}")
+        assert status == 400 and "next" in answer["error"]
+    status, first = ask(gateway, "POST", "/v1/quarantine/redrive?all=true")
+    assert status == 200 and first["matched"] == first["redriven"] == 512 and 512 <= first["walked"] < 1024
+    assert len(quarantined(gateway)) == 1300 - 512
+    status, second = ask(gateway, "POST", f"/v1/quarantine/redrive?all=true&after={first['next']}")
+    assert status == 200 and second["redriven"] == 512 and second["next"] != first["next"] and second["walked"] < 1024
+    terminal, of_ctl = os.openpty()  # tributaryctl begins anew, and tells how far it is
+    done = subprocess.run([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "--json", "quarantine",
+                           "drop", "--schema", "none"], stdout=subprocess.PIPE, stderr=of_ctl, timeout=60)
+    assert done.returncode == 0 and json.loads(done.stdout) == {"matched": 0, "dropped": 0, "gone": 0, "unreadable": 0}
+    for part in range(6):
+        send(tv, [(CUSTOM, {SCHEMA_FIELD: "menu.opened", DATA_FIELD: {"item": 7}}) for i in range(100)])
+    done = subprocess.run([str(BIN / "tributaryctl"), "--config", str(gateway.write_config()), "--json", "quarantine",
+                           "redrive", "--all"], stdout=subprocess.PIPE, stderr=of_ctl, timeout=60)
+    os.close(of_ctl)
+    shown = os.read(terminal, 4096).decode()
+    os.close(terminal)
+    assert done.returncode == 0 and "512 events meant so far, 276 of them settled" in shown, shown
+    assert json.loads(done.stdout) == {"matched": 876, "redriven": 276, "still_rejected": 600, "gone": 0, "unreadable": 0,
+                                       "last_reason": "wrong type of a field", "last_keyword": "type"}
+    assert {event["data"]["item"] for event in streamed(gateway, 1300)} == {f"item-{i}" for i in range(1300)}
+    assert gateway.metric("tributary_events_redriven_total") == 1300
 
 
 def stream_bytes(gateway):

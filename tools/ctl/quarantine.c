@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
 
@@ -104,29 +105,92 @@ static void print_count(const cJSON *tree, const char *name, const char *label)
         printf("  %-34s %12s\n", label, ctl_grouped(ctl_number(tree, name), number));
 }
 
+static const struct {
+    const char *name, *label;
+} counts[] = {
+    {"matched", "events meant"},
+    {"redriven", "on their way to stream and lake"},
+    {"dropped", "dropped"},
+    {"still_rejected", "still not valid, kept"},
+    {"gone", "gone or erased meanwhile"},
+    {"unreadable", "sealed with another key, kept"},
+};
+#define COUNTS (sizeof counts / sizeof counts[0])
+
+/* Adds what one step did to what all did. */
+static void add_step(cJSON *whole, const cJSON *step)
+{
+    static const char *const reasons[] = {"last_reason", "last_keyword"};
+    for (size_t i = 0; i < COUNTS; i++) {
+        if (!cJSON_HasObjectItem(step, counts[i].name))
+            continue;
+        cJSON *sum = cJSON_GetObjectItemCaseSensitive(whole, counts[i].name);
+        if (!sum)
+            sum = cJSON_AddNumberToObject(whole, counts[i].name, 0);
+        cJSON_SetNumberHelper(sum,
+                              (double)(ctl_number(whole, counts[i].name) + ctl_number(step, counts[i].name)));
+    }
+    if (!*ctl_text(step, reasons[0]))
+        return; /* that of a step before stands */
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        cJSON_DeleteItemFromObjectCaseSensitive(whole, reasons[i]);
+        if (*ctl_text(step, reasons[i]))
+            (void)cJSON_AddStringToObject(whole, reasons[i], ctl_text(step, reasons[i]));
+    }
+}
+
+static void show_progress(const cJSON *whole)
+{
+    char meant[CTL_NUMBER_MAX], done[CTL_NUMBER_MAX];
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r  %s events meant so far, %s of them settled ",
+                ctl_grouped(ctl_number(whole, "matched"), meant),
+                ctl_grouped(ctl_number(whole, "redriven") + ctl_number(whole, "dropped"), done));
+}
+
+/* One request a step, each from where the one before ended: the gateway settles so many at a time. */
+static int settle_all(const struct ctl *ctl, const char *base, cJSON *whole)
+{
+    char path[PATH_BYTES + 64];
+    cJSON *step;
+    bool more = true;
+    int rc = CTL_OK;
+    snprintf(path, sizeof path, "%s", base);
+    while (rc == CTL_OK && more && (rc = ctl_ask(ctl, "POST", path, &step)) == CTL_OK) {
+        const char *next = ctl_text(step, "next");
+        add_step(whole, step);
+        more = *next != 0;
+        snprintf(path, sizeof path, "%s&after=%s", base, next);
+        if (more)
+            show_progress(whole);
+        cJSON_Delete(step);
+    }
+    return rc;
+}
+
 static int settle(const struct ctl *ctl)
 {
     char path[PATH_BYTES];
-    cJSON *tree;
     snprintf(path, sizeof path, "/v1/quarantine/%s", ctl->arguments[0]);
     int rc = take_filter(ctl, path);
-    if (rc == CTL_OK)
-        rc = ctl_ask(ctl, "POST", path, &tree);
     if (rc != CTL_OK)
         return rc;
-    if (ctl->json) {
-        rc = ctl_print_json(tree);
-    } else {
-        print_count(tree, "matched", "events meant");
-        print_count(tree, "redriven", "on their way to stream and lake");
-        print_count(tree, "dropped", "dropped");
-        print_count(tree, "still_rejected", "still not valid, kept");
-        print_count(tree, "gone", "gone or erased meanwhile");
-        print_count(tree, "unreadable", "sealed with another key, kept");
-        print_text("the last reason", ctl_text(tree, "last_reason"));
-        print_text("  keyword", ctl_text(tree, "last_keyword"));
+    cJSON *whole = cJSON_CreateObject();
+    rc = settle_all(ctl, path, whole);
+    if (isatty(STDERR_FILENO) && ctl_number(whole, "matched") > 0)
+        fputs("\r\033[K", stderr);
+    if (cJSON_HasObjectItem(whole, "matched")) { /* what was done before a failure, too */
+        if (ctl->json) {
+            int printed = ctl_print_json(whole);
+            rc = rc != CTL_OK ? rc : printed;
+        } else {
+            for (size_t i = 0; i < COUNTS; i++)
+                print_count(whole, counts[i].name, counts[i].label);
+            print_text("the last reason", ctl_text(whole, "last_reason"));
+            print_text("  keyword", ctl_text(whole, "last_keyword"));
+        }
     }
-    cJSON_Delete(tree);
+    cJSON_Delete(whole);
     return rc;
 }
 

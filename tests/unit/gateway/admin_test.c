@@ -121,6 +121,13 @@ int gw_journal_each_rejected(struct gw_journal *journal, gw_journal_rejected_fn 
     return GW_OK;
 }
 
+int gw_journal_walk_rejected(struct gw_journal *journal, struct gw_journal_rejected_walk *walk,
+                             gw_journal_rejected_fn fn, void *context)
+{
+    walk->ended = true;
+    return gw_journal_each_rejected(journal, fn, context);
+}
+
 /* --- a server in a folder of its own --- */
 
 static char folder[256], run[400], socket_path[500];

@@ -178,6 +178,44 @@ static void test_senseless_settling_is_refused(void **state)
     assert_int_equal(look(f).count, 1);
 }
 
+/* The set behind it: what transactions add, publish and take back, against a plain table. */
+static void test_the_set_of_what_left_agrees_with_a_plain_table(void **state)
+{
+    enum { PLACES = 3000 };
+    static unsigned char added[PLACES]; /* 1: by the transaction under way; 2: durable */
+    struct gw_settled settled;
+    uint64_t random = 12345;
+    (void)state;
+    gw_settled_init(&settled);
+    for (int round = 0; round < 20000; round++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        const size_t at = (size_t)(random >> 33) % PLACES;
+        const struct gw_journal_place place = {at / 100 * 1000, at % 100};
+        assert_int_equal(gw_settled_has(&settled, &place), added[at] != 0);
+        assert_int_equal(gw_settled_ask(&settled, 0, &place),
+                         added[at] == 2 ? GW_SETTLED_DURABLY : GW_SETTLED_NOT);
+        if (added[at] == 0) {
+            assert_true(gw_settled_add(&settled, &place));
+            added[at] = 1;
+        }
+        if (round % 50 != 49)
+            continue;
+        const bool keeps = (random >> 20) % 3 == 0;
+        if (keeps)
+            gw_settled_publish(&settled);
+        else
+            gw_settled_revert(&settled);
+        for (size_t i = 0; i < PLACES; i++)
+            added[i] = added[i] == 1 ? (keeps ? 2 : 0) : added[i];
+    }
+    assert_true(settled.durable > 1000);
+    gw_settled_clear(&settled);
+    for (size_t i = 0; i < PLACES; i++)
+        assert_false(gw_settled_has(&settled, &(struct gw_journal_place){i / 100 * 1000, i % 100}));
+    assert_int_equal(gw_settled_ask(&settled, 0, &(struct gw_journal_place){0, 0}), GW_SETTLED_CLEARED);
+    gw_settled_free(&settled);
+}
+
 #define SETTLE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -188,6 +226,7 @@ int main(void)
         SETTLE_TEST(test_many_leave_over_several_segments),
         SETTLE_TEST(test_what_a_device_erased_does_not_come_back),
         SETTLE_TEST(test_senseless_settling_is_refused),
+        cmocka_unit_test(test_the_set_of_what_left_agrees_with_a_plain_table),
     };
     gw_log_set_level(GW_LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
