@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "journal/check.h"
 #include "journal/guard.h"
 #include "journal/parts.h"
+#include "journal/tree.h"
 #include "observe/log.h"
 
 static uint64_t meta_bytes_for(uint64_t segment_bytes)
@@ -107,13 +109,21 @@ static bool holds_segments(const struct gw_journal *journal)
     return gw_path_exists(journal->segments_folder.text) && rmdir(journal->segments_folder.text) != 0;
 }
 
-/* What a renewal of meta that was cut short had begun. 0 or an errno value. */
+/* What a renewal of meta and a backup that were cut short had begun. 0 or an errno value. */
 static int remove_unfinished(const struct gw_journal *journal)
 {
     struct gw_path made = gw_path_join(journal->folder, "meta.new"),
-                   making = gw_path_join(journal->folder, "meta.new.tmp");
+                   making = gw_path_join(journal->folder, "meta.new.tmp"),
+                   backup = gw_path_join(journal->folder, GW_LAYOUT_BACKUP_TMP);
     int e = gw_folder_remove(made.text);
-    return e != 0 ? e : gw_folder_remove(making.text);
+    if (e == 0)
+        e = gw_folder_remove(making.text);
+    if (e == 0 && gw_path_exists(backup.text)) {
+        e = gw_tree_remove(backup.text); /* its links would keep segments on the disk that every sink has */
+        gw_log(GW_LOG_INFO, "journal.backup_unfinished",
+               "removed what a backup that was cut short had begun");
+    }
+    return e;
 }
 
 /*

@@ -12,6 +12,13 @@ if(TARGET tributary_gateway)
   add_executable(gateway_journal_cut_test gateway_journal_cut_test.c gateway_cut_phases.c)
   target_link_libraries(gateway_journal_cut_test PRIVATE tributary_gateway powercut_rebuild)
 
+  add_executable(scratch_test scratch_test.c)
+  target_compile_definitions(scratch_test PRIVATE _GNU_SOURCE)
+  target_include_directories(scratch_test PRIVATE ${PROJECT_SOURCE_DIR}/tests/support)
+  target_link_libraries(scratch_test PRIVATE cmocka)
+  add_test(NAME powercut.scratch COMMAND scratch_test $<TARGET_FILE:gateway_journal_cut_test> $<TARGET_FILE:powercut>)
+  set_tests_properties(powercut.scratch PROPERTIES TIMEOUT 60 LABELS quick)
+
   function(journal_cut_test name library)
     add_executable(gateway-journal-load-${name} gateway_journal_load.c)
     target_include_directories(gateway-journal-load-${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)

@@ -140,6 +140,11 @@ class Run:
         return [] if done.returncode == 0 else [f"restart at {at}, disk seed {seed}: {done.stderr} {done.stdout}"]
 
 
+def remove_at_end(folder):
+    """A process of its own session removes the folder when this one has ended, however that was: a pipe's end tells it."""
+    return subprocess.Popen(["setsid", "-f", "sh", "-c", 'cat; rm -rf "$0"', folder], stdin=subprocess.PIPE)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Power cuts of the real gateway.")
     parser.add_argument("--bin", required=True, help="folder of tributaryd, tributary-load and gateway-cut-check")
@@ -155,6 +160,7 @@ def main():
     print(f"seed {arguments.seed}", flush=True)
     scratch = os.environ.get("TMPDIR") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
     with tempfile.TemporaryDirectory(prefix="tributary-cut-", dir=scratch) as folder:
+        guard = remove_at_end(folder)
         run = Run(arguments, folder)
         complaints = run.record()
         result, told = run.check()
@@ -164,6 +170,8 @@ def main():
             for number in range(arguments.restarts):
                 complaints += run.restart(number, result["operations"])
             result["restarts"] = arguments.restarts
+    guard.stdin.close()
+    guard.wait()
     result["complaints"] = complaints
     print("\n".join(told + complaints))
     print(json.dumps(result))

@@ -24,6 +24,7 @@
 #include "observe/log.h"
 #include "powercut/rebuild.h"
 #include "powercut/shim_run.h"
+#include "scratch.h"
 
 #define GENERATIONS 3 /* processes that share the folder, each killed */
 #define COMMITS "260"
@@ -383,12 +384,7 @@ int main(int argc, char **argv)
     }
     printf("seed %llu\n", (unsigned long long)run.seed);
     gw_log_set_level((enum gw_log_level)(GW_LOG_ERROR + 1));
-    const char *tmp = getenv("TMPDIR");
-    snprintf(run.folder, sizeof run.folder, "%s/tributary-cut-XXXXXX",
-             tmp                             ? tmp
-             : access("/dev/shm", W_OK) == 0 ? "/dev/shm"
-                                             : "/tmp");
-    if (!mkdtemp(run.folder) || pc_run_paths(run.folder, &run.at) != 0)
+    if (!scratch_make("cut", run.folder, sizeof run.folder) || pc_run_paths(run.folder, &run.at) != 0)
         die(run.folder);
     if (mkdir(run.at.data, 0700) != 0)
         die(run.at.data);

@@ -21,6 +21,7 @@
 #include "powercut/rebuild.h"
 #include "powercut/shim_run.h"
 #include "schema/registry_disk.h"
+#include "scratch.h"
 
 #define SCHEMAS 12
 #define SUBJECTS 3
@@ -231,9 +232,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
             run.seed = strtoull(argv[++i], NULL, 10);
     }
-    snprintf(run.folder, sizeof run.folder, "%s/tributary-schema-cut-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(run.folder) || pc_run_paths(run.folder, &run.at) != 0)
+    if (!scratch_make("schema-cut", run.folder, sizeof run.folder) || pc_run_paths(run.folder, &run.at) != 0)
         die(run.folder);
     run_load(&run, argv[1], argv[2]);
     uint64_t failures = try_cuts(&run);

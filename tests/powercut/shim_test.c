@@ -20,6 +20,7 @@
 
 #include "powercut/rebuild.h"
 #include "powercut/shim_run.h"
+#include "scratch.h"
 
 #define DISKS 300
 #define BIG 8192
@@ -232,11 +233,7 @@ int main(int argc, char **argv)
         return work(argv[2]);
     if (argc != 2 || !realpath(argv[1], shim) || !realpath("/proc/self/exe", self))
         return 2;
-    snprintf(folder, sizeof folder, "%s/tributary-shim-XXXXXX",
-             getenv("TMPDIR")                ? getenv("TMPDIR")
-             : access("/dev/shm", W_OK) == 0 ? "/dev/shm"
-                                             : "/tmp");
-    if (!mkdtemp(folder))
+    if (!scratch_make("shim", folder, sizeof folder))
         return 2;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_disks_are_what_a_cut_could_leave),

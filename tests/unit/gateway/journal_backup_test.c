@@ -109,6 +109,29 @@ static void test_a_backup_that_fails_says_why_and_the_journal_goes_on(void **sta
     assert_int_equal(state_of(f), GW_BACKUP_READY);
 }
 
+static void test_what_an_interrupted_backup_left_is_gone_after_a_start(void **state)
+{
+    struct fixture *f = *state;
+    struct gw_path ready = gw_path_join(f->folder, GW_LAYOUT_BACKUP),
+                   begun = gw_path_join(f->folder, GW_LAYOUT_BACKUP_TMP);
+    struct said said;
+    open_journal(f);
+    commit_range(f, "tv-1", 1, 1, 220, 4000);
+    assert_int_equal(gw_journal_seal(f->journal, &f->error), 0);
+    /* As a process leaves it that is killed in the middle: links, and meta not yet copied. */
+    run("mkdir -p '%s/meta' && cp -al '%s/segments' '%s'", begun.text, f->folder, begun.text);
+    run("cp -a '%s' '%s' && touch '%s/kept'", begun.text, ready.text, ready.text);
+    reopen_journal(f);
+    assert_false(gw_path_exists(begun.text));
+    assert_true(
+        gw_path_exists(gw_path_join(ready.text, "kept").text)); /* whole ones are for who asked for them */
+    assert_int_equal(committed(f, "tv-1", 1), 220);
+    assert_int_equal(read_all(f, 0).entries, 220);
+    close_journal(f);
+    assert_int_equal(verified(f->folder, &said).entries, 220);
+    assert_int_equal(said.unsound, 0);
+}
+
 /* --- taken --- */
 
 static void refused(struct fixture *f, const char *destination, int code, const char *why)
@@ -321,6 +344,7 @@ int main(void)
         JOURNAL_TEST(test_backup_is_asked_for_while_commits_go_on),
         JOURNAL_TEST(test_a_backup_that_waits_is_taken_back),
         JOURNAL_TEST(test_a_backup_that_fails_says_why_and_the_journal_goes_on),
+        JOURNAL_TEST(test_what_an_interrupted_backup_left_is_gone_after_a_start),
         JOURNAL_TEST(test_a_backup_goes_only_where_it_is_safe),
         JOURNAL_TEST(test_a_backup_is_moved_or_copied_whole),
         JOURNAL_TEST(test_the_schemas_are_in_a_backup_and_come_back),
