@@ -1,7 +1,6 @@
 #include "admin/guard.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
@@ -11,9 +10,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/files.h"
 #include "privacy/keys.h"
 
 #define CREDENTIALS_MAX 256
@@ -24,38 +22,23 @@ static void to_hex(const uint8_t secret[GW_KEY_BYTES], char out[GW_TOKEN_DIGITS 
         snprintf(out + 2 * i, 3, "%02x", secret[i]);
 }
 
-static bool write_token(const char *path)
-{
-    uint8_t secret[GW_KEY_BYTES];
-    char text[GW_TOKEN_DIGITS + 2];
-    if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret)
-        return false;
-    to_hex(secret, text);
-    text[GW_TOKEN_DIGITS] = '\n';
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool written = fd >= 0 && fchmod(fd, 0600) == 0 &&
-                   write(fd, text, GW_TOKEN_DIGITS + 1) == GW_TOKEN_DIGITS + 1 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    OPENSSL_cleanse(secret, sizeof secret);
-    OPENSSL_cleanse(text, sizeof text);
-    return written;
-}
-
 /* Whole or not at all; one that is there is left alone. */
 static int make_token(const char *folder, const char *path, struct gw_error *error)
 {
-    char temporary[PATH_MAX];
-    if (access(path, F_OK) == 0)
+    uint8_t secret[GW_KEY_BYTES];
+    char text[GW_TOKEN_DIGITS + 2];
+    if (gw_path_exists(path))
         return GW_OK;
-    snprintf(temporary, sizeof temporary, "%s/%s.new", folder, GW_TOKEN_NAME);
-    bool made = (mkdir(folder, 0700) == 0 || errno == EEXIST) && write_token(temporary) &&
-                rename(temporary, path) == 0;
-    int fd = made ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    made = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return made ? GW_OK : gw_error_set(error, GW_EIO, errno, "the admin token %s cannot be made", path);
+    int e =
+        getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret ? gw_folder_make(folder, 0700) : EIO;
+    if (e == 0) {
+        to_hex(secret, text);
+        text[GW_TOKEN_DIGITS] = '\n';
+        e = gw_file_write(folder, GW_TOKEN_NAME, text, GW_TOKEN_DIGITS + 1, 0600);
+        OPENSSL_cleanse(text, sizeof text);
+    }
+    OPENSSL_cleanse(secret, sizeof secret);
+    return e == 0 ? GW_OK : gw_error_set(error, GW_EIO, e, "the admin token %s cannot be made", path);
 }
 
 int gw_guard_open(struct gw_guard *out, const char *file, const char *data_folder, struct gw_error *error)

@@ -2,11 +2,12 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/files.h"
 
 #define BACKLOG 64
 
@@ -56,27 +57,20 @@ static int listen_at(const struct gw_admin_port_config *config, struct gw_admin_
     return GW_OK;
 }
 
-/* By a rename, so that who waits for the file never reads half a number. */
+/* Whole or not at all, so that who waits for the file never reads half a number. */
 static int write_file(const struct gw_admin_port_config *config, struct gw_admin_port *out,
                       struct gw_error *error)
 {
-    char *temporary = NULL;
-    int rc = GW_ENOMEM;
+    char text[8];
+    const int len = snprintf(text, sizeof text, "%u\n", out->port);
+    int e = ENOMEM;
     if (asprintf(&out->file, "%s/%s", config->folder, config->name) < 0)
         out->file = NULL;
-    else if (asprintf(&temporary, "%s.new", out->file) < 0)
-        temporary = NULL;
-    if (temporary) {
-        FILE *file = fopen(temporary, "we");
-        bool written = file && fprintf(file, "%u\n", out->port) > 0;
-        written = file && fclose(file) == 0 && written;
-        rc = written && rename(temporary, out->file) == 0 ? GW_OK : GW_EIO;
-    }
-    if (rc != GW_OK)
-        (void)gw_error_set(error, rc, errno, "data.folder: %s/%s cannot be written", config->folder,
-                           config->name);
-    free(temporary);
-    return rc;
+    else
+        e = gw_file_write(config->folder, config->name, text, (size_t)len, 0644);
+    return e == 0 ? GW_OK
+                  : gw_error_set(error, e == ENOMEM ? GW_ENOMEM : GW_EIO, e,
+                                 "data.folder: %s/%s cannot be written", config->folder, config->name);
 }
 
 int gw_admin_port_open(const struct gw_admin_port_config *config, struct gw_admin_port *out,

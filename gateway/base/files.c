@@ -132,9 +132,11 @@ static int write_fully(int fd, const char *data, size_t len)
     return 0;
 }
 
+/* A new file always: one that a failure left may be open to more people than `mode` says. */
 static int write_aside(const char *path, const void *data, size_t len, mode_t mode)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    (void)unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return errno;
     int rc = write_fully(fd, data, len);

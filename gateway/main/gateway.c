@@ -1,13 +1,13 @@
 #include "main/gateway.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/layout.h"
 #include "lake/embedded.h"
 #include "main/reload.h"
@@ -87,16 +87,11 @@ static int make_run_folder(const struct gw_gateway *gateway, struct gw_error *er
 /* Whole or not at all, so that who waits for the file never reads half a number. */
 static int write_port(const struct gw_gateway *gateway, struct gw_error *error)
 {
-    char path[PATH_MAX_BYTES], temporary[PATH_MAX_BYTES];
-    run_path(gateway, "port", path);
-    run_path(gateway, "port.new", temporary);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    bool written = fd >= 0 && dprintf(fd, "%u\n", gw_ingest_port(gateway->ingest)) > 0;
-    if (fd >= 0)
-        close(fd);
-    if (!written || rename(temporary, path) != 0)
-        return gw_error_set(error, GW_EIO, errno, "cannot write the port to %s", path);
-    return GW_OK;
+    char folder[PATH_MAX_BYTES], text[8];
+    run_path(gateway, "", folder);
+    const int len = snprintf(text, sizeof text, "%u\n", gw_ingest_port(gateway->ingest));
+    const int e = gw_file_write(folder, "port", text, (size_t)len, 0640);
+    return e == 0 ? GW_OK : gw_error_set(error, GW_EIO, e, "cannot write the port to %s/port", folder);
 }
 
 static int start_admin(struct gw_gateway *gateway, struct gw_error *error)

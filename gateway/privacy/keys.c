@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
+
 #define FILE_BYTES_MAX 256 /* 64 hex digits and some white space */
 
 static int hex_digit(char c)
@@ -96,53 +98,25 @@ int gw_key_file_read(const char *path, uint8_t out_secret[GW_KEY_BYTES], struct 
     return rc;
 }
 
-static int sync_folder(const char *folder, struct gw_error *error)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int bad = fd < 0 || fsync(fd) != 0;
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    return bad ? gw_error_set(error, GW_EIO, saved, "folder %s: cannot be synced", folder) : GW_OK;
-}
-
-static int write_new_key(const char *path, struct gw_error *error)
+int gw_key_file_make(const char *folder, const char *name, struct gw_error *error)
 {
     uint8_t secret[GW_KEY_BYTES];
     char text[2 * GW_KEY_BYTES + 2];
+    const struct gw_path path = gw_path_join(folder, name);
+    if (!path.text[0])
+        return gw_error_set(error, GW_EINVALID, 0, "key file %s in %s: the path is too long", name, folder);
+    if (gw_path_exists(path.text))
+        return GW_OK;
     if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret)
         return gw_error_set(error, GW_ECRYPTO, errno, "the system gives no random bytes for key file %s",
-                            path);
+                            path.text);
     for (size_t i = 0; i < GW_KEY_BYTES; i++)
         snprintf(text + 2 * i, 3, "%02x", secret[i]);
     text[2 * GW_KEY_BYTES] = '\n';
-    (void)unlink(path); /* what a power cut left of an earlier try */
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int rc = GW_OK;
-    if (fd < 0 || write(fd, text, sizeof text - 1) != (ssize_t)sizeof text - 1 || fsync(fd) != 0)
-        rc = gw_error_set(error, GW_EIO, errno, "key file %s: cannot be written", path);
-    if (fd >= 0)
-        close(fd);
+    const int e = gw_file_write(folder, name, text, sizeof text - 1, 0600);
     OPENSSL_cleanse(secret, sizeof secret);
     OPENSSL_cleanse(text, sizeof text);
-    return rc;
-}
-
-int gw_key_file_make(const char *folder, const char *name, struct gw_error *error)
-{
-    char path[PATH_MAX], temporary[PATH_MAX];
-    int a = snprintf(path, sizeof path, "%s/%s", folder, name);
-    int b = snprintf(temporary, sizeof temporary, "%s/%s.new", folder, name);
-    if (a < 0 || b < 0 || (size_t)b >= sizeof temporary)
-        return gw_error_set(error, GW_EINVALID, 0, "key file %s in %s: the path is too long", name, folder);
-    if (access(path, F_OK) == 0)
-        return GW_OK;
-    int rc = write_new_key(temporary, error);
-    if (rc != GW_OK)
-        return rc;
-    if (rename(temporary, path) != 0)
-        return gw_error_set(error, GW_EIO, errno, "key file %s: cannot be renamed from %s.new", path, name);
-    return sync_folder(folder, error);
+    return e == 0 ? GW_OK : gw_error_set(error, GW_EIO, e, "key file %s: cannot be written", path.text);
 }
 
 /* The folder for keys that the gateway makes itself. */
@@ -152,8 +126,10 @@ static int make_folder(const char *data_folder, char *path, size_t path_size, st
     if (n < 0 || (size_t)n >= path_size)
         return gw_error_set(error, GW_EINVALID, 0, "data.folder %.128s...: the path is too long",
                             data_folder);
-    if (mkdir(path, 0700) == 0)
-        return sync_folder(data_folder, error);
+    if (mkdir(path, 0700) == 0) {
+        const int e = gw_folder_sync(data_folder);
+        return e == 0 ? GW_OK : gw_error_set(error, GW_EIO, e, "folder %s: cannot be synced", data_folder);
+    }
     if (errno != EEXIST)
         return gw_error_set(error, GW_EINVALID, errno,
                             "folder %s: cannot be made: check that data.folder exists and is writable", path);

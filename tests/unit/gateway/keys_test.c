@@ -29,7 +29,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    const char *const names[] = {"file", "keys/pseudonym.key", "keys/seal.key", "keys/seal.key.new"};
+    const char *const names[] = {"file", "keys/pseudonym.key", "keys/seal.key", "keys/.seal.key.new"};
     char name[300];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(name, sizeof name, "%s/%s", folder, names[i]);
@@ -130,7 +130,7 @@ static void test_keys_are_made_once_and_found_again(void **state)
     assert_int_equal(stat(name, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0700);
     /* what a power cut left of a key in the making is in nobody's way */
-    snprintf(name, sizeof name, "%s/keys/seal.key.new", folder);
+    snprintf(name, sizeof name, "%s/keys/.seal.key.new", folder);
     write_file(name, "torn", 4, 0600);
     assert_int_equal(gw_keys_load(&config, &keys, &error), 0);
     pseudonym_of_ann(&keys, second);
@@ -138,6 +138,8 @@ static void test_keys_are_made_once_and_found_again(void **state)
     gw_keys_free(&keys);
     snprintf(name, sizeof name, "%s/keys/seal.key", folder);
     unlink(name);
+    snprintf(name, sizeof name, "%s/keys/.seal.key.new", folder);
+    assert_int_equal(chmod(name, 0644), 0); /* nor does it open the new one to others */
     assert_int_equal(gw_keys_load(&config, &keys, &error), 0);
     gw_keys_free(&keys);
 }
