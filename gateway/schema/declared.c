@@ -94,6 +94,20 @@ static void drop(struct set *set)
     *set = (struct set){.nodes = NULL};
 }
 
+/* Room for more in a list and the sets beside it. The list, perhaps moved; NULL: out of memory, the list is as it was. */
+static void *grown(void *list, size_t each_bytes, struct set **sets, uint32_t *room)
+{
+    const uint32_t more = *room ? *room * 2 : 16;
+    struct set *more_sets = realloc(*sets, more * sizeof *more_sets);
+    if (!more_sets)
+        return NULL;
+    *sets = more_sets;
+    void *longer = realloc(list, more * each_bytes);
+    if (longer)
+        *room = more;
+    return longer;
+}
+
 static int by_address(const void *a, const void *b)
 {
     const uintptr_t left = (uintptr_t) * (struct gw_doc_node *const *)a,
@@ -211,15 +225,10 @@ static int make_room(struct builder *b)
 {
     if (b->count < b->room)
         return 0;
-    const uint32_t room = b->room ? b->room * 2 : 16;
-    struct gw_declared_place *places = realloc(b->places, room * sizeof *places);
-    if (places)
-        b->places = places;
-    struct set *sets = places ? realloc(b->sets, room * sizeof *sets) : NULL;
-    if (!sets)
+    struct gw_declared_place *places = grown(b->places, sizeof *places, &b->sets, &b->room);
+    if (!places)
         return no_memory(b);
-    b->sets = sets;
-    b->room = room;
+    b->places = places;
     return 0;
 }
 
@@ -263,15 +272,10 @@ static int note_name(struct builder *b, struct found *f, struct gw_doc_node *pro
     uintptr_t there = (uintptr_t)gw_map_get(&f->index, NULL, property->key, property->key_len);
     if (!there) {
         if (f->count == f->room) {
-            const uint32_t room = f->room ? f->room * 2 : 16;
-            struct gw_name *names = realloc(f->names, room * sizeof *names);
-            if (names)
-                f->names = names;
-            struct set *values = names ? realloc(f->values, room * sizeof *values) : NULL;
-            if (!values)
+            struct gw_name *names = grown(f->names, sizeof *names, &f->values, &f->room);
+            if (!names)
                 return no_memory(b);
-            f->values = values;
-            f->room = room;
+            f->names = names;
         }
         f->names[f->count] = (struct gw_name){.text = property->key, .len = property->key_len};
         f->values[f->count++] = (struct set){.nodes = NULL};
