@@ -12,31 +12,24 @@
 
 #include "delivery/event.h"
 #include "observe/log.h"
+#include "sinks/stream_end.h"
 #include "sinks/stream_file.h"
 
 #define FILE_BYTES_DEFAULT (64ull << 20)
 #define PENDING_BYTES (1u << 20) /* handed to the file beyond this; synced with the flush */
 #define JSON_BYTES_GUESS 1024
 
-/* Where the stream ends. */
-struct stream_end {
-    bool any_file;
-    uint64_t file_first, file_len;
-    uint64_t next_number;
-    struct gw_sink_position position;
-};
-
 struct stream_log {
     char *folder, *gateway_id;
     uint64_t file_bytes, epoch;
-    bool scanned;              /* durable is known */
-    struct stream_end durable; /* synced */
-    struct stream_end end;     /* with all that was taken since */
-    uint64_t written_len;      /* of the file, without pending */
-    int fd;                    /* -1: not made ready to write yet */
-    bool mark_due;             /* entries without events were passed since the last record */
-    bool tail_has_records;     /* behind the first damage, whole records were seen */
-    uint64_t new_events;       /* since the last flush */
+    bool scanned;                 /* durable is known */
+    struct gw_stream_end durable; /* synced */
+    struct gw_stream_end end;     /* with all that was taken since */
+    uint64_t written_len;         /* of the file, without pending */
+    int fd;                       /* -1: not made ready to write yet */
+    bool mark_due;                /* entries without events were passed since the last record */
+    bool tail_has_records;        /* behind the first damage, whole records were seen */
+    uint64_t new_events;          /* since the last flush */
     uint8_t *pending;
     size_t pending_len, pending_capacity;
 };
@@ -73,92 +66,11 @@ static int file_path(const struct stream_log *s, uint64_t first, char path[PATH_
     return GW_OK;
 }
 
-/* --- finding the end --- */
-
-static void follow(struct stream_end *end, const struct gw_stream_record *record)
-{
-    const bool whole_entry = record->flags & (GW_STREAM_LAST | GW_STREAM_MARK);
-    end->next_number = record->number + (record->flags & GW_STREAM_MARK ? 0 : 1);
-    end->position = (struct gw_sink_position){
-        .known = true,
-        .epoch = record->epoch,
-        .next = whole_entry ? record->offset + 1 : record->offset,
-        .index = whole_entry ? 0 : record->index + 1,
-    };
-}
-
-/* Up to the first bytes that are no whole record: in the newest file that is where a torn append begins. */
-static int scan_newest(struct stream_log *s, struct gw_stream_file *file, uint64_t first,
-                       struct stream_end *end, bool *found, struct gw_error *error)
-{
-    int rc = gw_stream_file_open(file, s->folder, first, error);
-    if (rc != GW_OK)
-        return rc;
-    struct gw_stream_record record;
-    end->any_file = true;
-    end->file_first = end->next_number = first;
-    while ((rc = gw_stream_file_next(file, &record, error)) == 1) {
-        follow(end, &record);
-        *found = true;
-    }
-    end->file_len = gw_stream_file_position(file);
-    if (rc == GW_EDAMAGED || rc == 0)
-        rc = gw_stream_file_resync(file, error);
-    s->tail_has_records = rc == 1;
-    return rc < 0 ? rc : GW_OK;
-}
-
-/* The last whole record of a finished file, whatever lies before it. */
-static int scan_older(struct stream_log *s, struct gw_stream_file *file, uint64_t first,
-                      struct stream_end *end, bool *found, struct gw_error *error)
-{
-    int rc = gw_stream_file_open(file, s->folder, first, error);
-    if (rc != GW_OK)
-        return rc;
-    struct gw_stream_record record;
-    const uint64_t next_number = end->next_number;
-    do {
-        while ((rc = gw_stream_file_next(file, &record, error)) == 1) {
-            follow(end, &record);
-            *found = true;
-        }
-        if (rc == GW_EDAMAGED || rc == 0)
-            rc = gw_stream_file_resync(file, error);
-    } while (rc == 1);
-    if (end->next_number < next_number)
-        end->next_number = next_number;
-    return rc;
-}
-
 static int scan(struct stream_log *s, struct gw_error *error)
 {
-    uint64_t *numbers;
-    size_t count;
-    int rc = gw_stream_file_list(s->folder, &numbers, &count, error);
-    if (rc != GW_OK)
-        return rc;
-    struct stream_end end = {0};
-    struct gw_stream_file file;
-    bool found = false;
-    gw_stream_file_init(&file);
-    s->tail_has_records = false;
-    if (count > 0)
-        rc = scan_newest(s, &file, numbers[count - 1], &end, &found, error);
-    for (size_t i = count; rc == GW_OK && !found && i-- > 1;)
-        rc = scan_older(s, &file, numbers[i - 1], &end, &found, error);
-    gw_stream_file_close(&file);
-    free(numbers);
-    if (rc == GW_OK && !found && count > 1)
-        rc = gw_error_set(
-            error, GW_EDAMAGED, 0,
-            "stream folder %s: none of its %zu files holds a readable record: restore it, or move it "
-            "aside to deliver again what the journal still has",
-            s->folder, count);
-    if (rc != GW_OK)
-        return rc;
-    s->durable = end;
-    s->scanned = true;
-    return GW_OK;
+    int rc = gw_stream_end_find(s->folder, &s->durable, &s->tail_has_records, error);
+    s->scanned = s->scanned || rc == GW_OK;
+    return rc;
 }
 
 static int stream_open(void *self, struct gw_sink_position *out, struct gw_error *error)
@@ -369,7 +281,7 @@ static int append(struct stream_log *s, struct gw_stream_record *record, struct 
     record->epoch = s->epoch;
     s->pending_len += gw_stream_record_encode(record, s->pending + s->pending_len);
     s->end.file_len += len;
-    follow(&s->end, record);
+    gw_stream_end_follow(&s->end, record);
     return s->pending_len >= PENDING_BYTES ? write_pending(s, error) : GW_OK;
 }
 
