@@ -203,7 +203,8 @@ static uint64_t next_tick(const struct fleet *f)
 static int await(struct fleet *f, struct epoll_event *events, uint64_t until_us)
 {
     uint64_t now = load_now_us(CLOCK_MONOTONIC), left_us = until_us - MIN(until_us, now);
-    struct timespec left = {.tv_sec = (time_t)(left_us / 1000000), .tv_nsec = (long)(left_us % 1000000) * 1000};
+    struct timespec left = {.tv_sec = (time_t)(left_us / 1000000),
+                            .tv_nsec = (long)(left_us % 1000000) * 1000};
 
     return epoll_pwait2(f->epoll, events, EVENTS_MAX, &left, NULL);
 }
