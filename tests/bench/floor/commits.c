@@ -1,10 +1,10 @@
 /*
- * How long a bare LMDB commit takes: as many bytes in as many puts as tributaryd has shown, as often as it commits.
+ * How long bare LMDB takes for the batches that tributaryd has taken: as many bytes, as often, evenly.
  *
- *   lmdb-commits --folder D --puts N --bytes N --interval_us N --seconds S
+ *   lmdb-commits --folder D --bytes N --interval_us N --seconds S
  *
- * bytes: of each put; interval_us: from one beginning to the next, 0: back to back. Prints JSON: commits, and their
- * latency in µs from begin to synced.
+ * bytes: of each batch, one put; interval_us: from one batch to the next. Each commit takes all that have come. Prints JSON, in
+ * µs: what a commit takes from begin to synced, and a batch from when it came until it is synced.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #include "floor.h"
 
-#define COMMITS_MAX 200000u
+#define BATCHES_MAX 1000000u
 #define FILE_BYTES (256 << 20)
 
 /* As the gateway's segments are: a commit that has to grow the file syncs the file system's own journal, too. */
@@ -57,41 +57,53 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* As members of an object, each preceded by the prefix. Sorts. */
+static void print_percentiles(const char *prefix, int64_t *took, size_t count)
+{
+    qsort(took, count, sizeof *took, by_value);
+    static const int per_mille[] = {500, 900, 990};
+    static const char *const names[] = {"p50", "p90", "p99"};
+    for (size_t i = 0; i < 3; i++)
+        printf(", \"%s%s_us\": %.1f", prefix, names[i],
+               (double)took[count * (size_t)per_mille[i] / 1000] / 1e3);
+}
+
 int main(int argc, char **argv)
 {
-    static int64_t took[COMMITS_MAX];
+    static int64_t commit_took[BATCHES_MAX], batch_took[BATCHES_MAX];
     const char *folder = NULL;
     for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], "--folder") == 0)
             folder = argv[i + 1];
     if (!folder)
         floor_die("--folder", 0);
-    size_t puts = (size_t)option(argc, argv, "--puts"), bytes = (size_t)option(argc, argv, "--bytes"),
-           count = 0;
-    int64_t begun = now_ns(), next = begun;
+    size_t bytes = (size_t)option(argc, argv, "--bytes"), commits = 0, batches = 0;
     int64_t interval = (int64_t)(option(argc, argv, "--interval_us") * 1000);
-    int64_t end = next + (int64_t)(option(argc, argv, "--seconds") * 1e9);
+    int64_t lasts = (int64_t)(option(argc, argv, "--seconds") * 1e9);
+    if (interval <= 0)
+        floor_die("--interval_us", 0);
     uint8_t *data = malloc(bytes);
     memset(data, 0x5a, bytes);
     struct floor_store store = {0};
     floor_store_open(&store, folder);
     preallocate(folder);
-    next = now_ns();
-    end += next - begun;
-    for (; count < COMMITS_MAX && next < end; next += interval) {
-        sleep_until(next);
+    for (int64_t begun = now_ns(), due = begun; due < begun + lasts && batches < BATCHES_MAX; commits++) {
+        sleep_until(due);
         int64_t begin = now_ns();
-        for (size_t i = 0; i < puts; i++)
+        size_t first = batches;
+        for (; due <= begin && batches < BATCHES_MAX; due += interval) {
             floor_store_put(&store, data, bytes);
+            batch_took[batches++] = -due;
+        }
         floor_store_commit(&store);
         int64_t done = now_ns();
-        took[count++] = done - begin;
-        if (interval == 0 || next + interval < done)
-            next = done - interval;
+        commit_took[commits] = done - begin;
+        for (size_t i = first; i < batches; i++)
+            batch_took[i] += done;
     }
-    qsort(took, count, sizeof *took, by_value);
-    printf("{\"commits\": %zu, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n",
-           count, (double)took[count / 2] / 1e3, (double)took[count * 9 / 10] / 1e3,
-           (double)took[count * 99 / 100] / 1e3, (double)took[count - 1] / 1e3);
+    printf("{\"commits\": %zu, \"batches\": %zu", commits, batches);
+    print_percentiles("", commit_took, commits);
+    print_percentiles("batch_", batch_took, batches);
+    printf("}\n");
     return 0;
 }
