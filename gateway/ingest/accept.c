@@ -134,8 +134,10 @@ static void let_in(struct gw_ingest_thread *thread, int fd, const struct gw_peer
     if (thread->accepting_tallied) /* no connection came of it */
         gw_tally_leave(thread->ingest->address_handshakes, peer);
     thread->accepting_tallied = false;
-    if (connection)
+    if (connection) {
         gw_tls_name_peer(lws_get_ssl(wsi), &connection->peer);
+        gw_tls_pace(lws_get_ssl(wsi), &thread->pace);
+    }
 }
 
 /* --- behind a proxy --- */
@@ -256,7 +258,7 @@ void gw_accept_stop(struct gw_ingest_thread *thread)
 
 void gw_accept_some(struct gw_ingest_thread *thread)
 {
-    for (int i = 0; i < thread->ingest->accepts_per_wake; i++) {
+    for (int i = 0; i < thread->ingest->accepts_per_wake && gw_pace_admits(&thread->pace); i++) {
         if (!may_begin(thread)) {
             gw_accept_stop(thread); /* a handshake that ends, or the next tick, goes on */
             return;

@@ -3,11 +3,16 @@
 #include <sys/timex.h>
 #include <time.h>
 
-uint64_t gw_clock_mono_ms(void)
+uint64_t gw_clock_mono_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t gw_clock_mono_ms(void)
+{
+    return gw_clock_mono_us() / 1000;
 }
 
 static uint64_t utc_ms(void)

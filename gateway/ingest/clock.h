@@ -6,6 +6,7 @@
 
 #include "session/session.h"
 
+uint64_t gw_clock_mono_us(void);
 uint64_t gw_clock_mono_ms(void);
 /* UTC and whether the kernel calls it synchronised (adjtimex(2): set by NTP or PTP), with its own error bound. */
 void gw_clock_utc(struct gw_session_time *out);

@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "ingest/clock.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
 
@@ -38,13 +38,6 @@ struct gw_committer {
     struct gw_journal_write *writes[COMMIT_BATCHES_MAX];
 };
 
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 void gw_committer_queue(struct gw_committer *committer, struct gw_session_batch *batch)
 {
     gw_registry_batch_begins(committer->config.registry, &batch->seat);
@@ -75,7 +68,7 @@ static struct gw_session_batch *take(struct gw_committer *committer, bool *out_s
     for (bool waiting = true; waiting && !committer->head && !committer->jobs && !committer->stop;)
         wait_until(committer, committer->reclaim_at_ms, &waiting);
     for (bool waiting = true;
-         waiting && committer->head && !committer->stop && now_us() / 1000 < committer->commit_at_ms;)
+         waiting && committer->head && !committer->stop && gw_clock_mono_ms() < committer->commit_at_ms;)
         wait_until(committer, committer->commit_at_ms, &waiting);
     struct gw_session_batch *first = committer->head, *last = first;
     size_t count = first ? 1 : 0, bytes = first ? first->bytes : 0;
@@ -133,10 +126,10 @@ static void commit(struct gw_committer *committer, struct gw_session_batch *batc
     int result = GW_OK;
     struct gw_error error = {0};
     if (count > 0) {
-        uint64_t begin_us = now_us();
+        uint64_t begin_us = gw_clock_mono_us();
         committer->commit_at_ms = begin_us / 1000 + committer->config.min_commit_interval_ms;
         result = gw_journal_commit(committer->config.journal, committer->writes, count, &error);
-        gw_metric_add(GW_METRIC_COMMIT_US, now_us() - begin_us);
+        gw_metric_add(GW_METRIC_COMMIT_US, gw_clock_mono_us() - begin_us);
         gw_metric_add(result == GW_OK ? GW_METRIC_COMMITS : GW_METRIC_COMMIT_FAILURES, 1);
     }
     result = settle(committer, batches, result);
@@ -187,7 +180,7 @@ static void run_jobs(struct gw_committer *committer)
 
 static void housekeeping(struct gw_committer *committer)
 {
-    uint64_t now_ms = now_us() / 1000;
+    uint64_t now_ms = gw_clock_mono_ms();
     if (now_ms < committer->reclaim_at_ms)
         return;
     committer->reclaim_at_ms = now_ms + RECLAIM_EVERY_MS;

@@ -83,6 +83,7 @@ static void upgrade(struct gw_connection *connection, size_t head_len)
     lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
     connection->phase = GW_CONNECTION_WEBSOCKET;
     gw_connection_waits_no_more(connection);
+    gw_tls_serve(lws_get_ssl(connection->wsi));
     gw_metric_add(GW_METRIC_CONNECTIONS, 1);
     gw_session_open(&connection->session, &settings->rules, &gw_connection_edge, connection, accepted.device,
                     accepted.text, gw_clock_mono_ms());

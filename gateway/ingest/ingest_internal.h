@@ -76,6 +76,8 @@ struct gw_ingest_thread {
     uv_async_t wake;
     uv_timer_t tick;
     uv_poll_t listener;
+    uv_prepare_t turn;
+    struct gw_pace pace; /* of those who are not served yet */
     bool listening, draining, loop_ready;
     bool sends_at_once;   /* while outcomes are settled: gw_connection_send_now follows */
     atomic_bool settling; /* a session waits for older batches of its device; read by the committer */

@@ -275,6 +275,12 @@ static void on_tick(uv_timer_t *handle)
         uv_stop(&thread->loop);
 }
 
+static void on_turn(uv_prepare_t *handle)
+{
+    struct gw_ingest_thread *thread = handle->data;
+    gw_pace_turn(&thread->pace);
+}
+
 /* --- life --- */
 
 static int make_context(struct gw_ingest_thread *thread, struct gw_error *error)
@@ -319,9 +325,12 @@ static int make_loop(struct gw_ingest_thread *thread, struct gw_error *error)
     thread->loop_ready = true;
     uv_async_init(&thread->loop, &thread->wake, on_wake);
     uv_timer_init(&thread->loop, &thread->tick);
+    uv_prepare_init(&thread->loop, &thread->turn);
     uv_poll_init(&thread->loop, &thread->listener, thread->listen_fd);
     gw_clock_utc(&thread->clock);
-    thread->wake.data = thread->tick.data = thread->listener.data = thread;
+    gw_pace_init(&thread->pace, gw_clock_mono_us);
+    thread->wake.data = thread->tick.data = thread->turn.data = thread->listener.data = thread;
+    uv_prepare_start(&thread->turn, on_turn);
     uv_timer_start(&thread->tick, on_tick, TICK_MS, TICK_MS);
     gw_accept_listen(thread);
     return GW_OK;
@@ -397,6 +406,7 @@ void gw_ingest_thread_free(struct gw_ingest_thread *thread)
     if (thread->loop_ready) {
         uv_close((uv_handle_t *)&thread->wake, NULL);
         uv_close((uv_handle_t *)&thread->tick, NULL);
+        uv_close((uv_handle_t *)&thread->turn, NULL);
         uv_close((uv_handle_t *)&thread->listener, NULL);
         uv_run(&thread->loop, UV_RUN_DEFAULT); /* libwebsockets closes its handles here */
         if (thread->context)

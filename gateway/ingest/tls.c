@@ -234,6 +234,34 @@ void gw_tls_name_peer(SSL *ssl, const struct gw_peer *peer)
         SSL_set_ex_data(ssl, peer_index, (void *)peer);
 }
 
+/* --- pace --- */
+
+/* Before a read: puts it off, as if nothing had come yet; the socket is reported as readable again in the next turn. */
+static long on_read(BIO *bio, int operation, const char *data, size_t len, int argi, long argl, int result,
+                    size_t *processed)
+{
+    (void)data, (void)len, (void)argi, (void)argl, (void)processed;
+    if (operation != BIO_CB_READ || gw_pace_step((struct gw_pace *)BIO_get_callback_arg(bio), bio))
+        return result;
+    BIO_clear_retry_flags(bio);
+    BIO_set_retry_read(bio);
+    return -1;
+}
+
+void gw_tls_pace(SSL *ssl, struct gw_pace *pace)
+{
+    if (!ssl)
+        return;
+    BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)pace);
+    BIO_set_callback_ex(SSL_get_rbio(ssl), on_read);
+}
+
+void gw_tls_serve(SSL *ssl)
+{
+    if (ssl)
+        BIO_set_callback_ex(SSL_get_rbio(ssl), NULL);
+}
+
 /* --- who it is --- */
 
 /* The device in one SAN entry: 1 taken, 0 another kind of name, -1 not a valid one or a second one. */

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "ingest/credentials.h"
+#include "ingest/pace.h"
 #include "ingest/peer.h"
 #include "ingest/proof.h"
 #include "ingest/tickets.h"
@@ -34,6 +35,10 @@ GW_MUST_CHECK int gw_tls_configure(SSL_CTX *context, const struct gw_tls_view *v
 GW_MUST_CHECK int gw_tls_renew(SSL_CTX *context, const struct gw_tls_view *view, struct gw_error *error);
 /* Names the peer for log lines of its handshake. Not copied. */
 void gw_tls_name_peer(SSL *ssl, const struct gw_peer *peer);
+
+/* Until gw_tls_serve, what the peer sends is read only as the pace allows. The pace outlives the connection. ssl may be NULL. */
+void gw_tls_pace(SSL *ssl, struct gw_pace *pace);
+void gw_tls_serve(SSL *ssl);
 
 /* The verified peer certificate's device, and what proves it. The CN is never used. */
 enum gw_tls_identity gw_tls_peer_device(SSL *ssl, char out_device[TRIB_WIRE_DEVICE_BYTES_MAX + 1],
