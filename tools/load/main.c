@@ -19,6 +19,8 @@
 #define EVENTS_MAX 256
 #define TICK_US 5000
 #define TICK_DEVICES 5000 /* a fleet larger than this is looked at less often */
+#define TICK_HELD                                                                                            \
+    100 /* so much less often while all are only held: looking at them is to cost nobody else a core */
 #define TICK_DEVICES_US 2 /* with a rate: how many devices are looked at in a microsecond, at most */
 #define DRAIN_US 5000000  /* how long the last acks may take once the time is up */
 
@@ -194,7 +196,8 @@ static bool over(struct fleet *f)
 /* With a rate, the moment at which a batch is due, so that none of them are sent in bursts. */
 static uint64_t next_tick(const struct fleet *f)
 {
-    uint64_t now = f->run.now_us, tick = now + TICK_US * (1 + f->count / TICK_DEVICES);
+    uint64_t now = f->run.now_us,
+             tick = now + TICK_US * (1 + f->count / TICK_DEVICES) * (f->told ? TICK_HELD : 1);
 
     return MIN(tick, MAX(f->due_us, now + f->count / TICK_DEVICES_US));
 }
