@@ -61,11 +61,12 @@ static int by_value(const void *a, const void *b)
 static void print_percentiles(const char *prefix, int64_t *took, size_t count)
 {
     qsort(took, count, sizeof *took, by_value);
-    static const int per_mille[] = {500, 900, 990};
+    static const size_t per_mille[] = {500, 900, 990};
     static const char *const names[] = {"p50", "p90", "p99"};
-    for (size_t i = 0; i < 3; i++)
-        printf(", \"%s%s_us\": %.1f", prefix, names[i],
-               (double)took[count * (size_t)per_mille[i] / 1000] / 1e3);
+    for (size_t i = 0; i < 3; i++) {
+        size_t at = count * per_mille[i] / 1000;
+        printf(", \"%s%s_us\": %.1f", prefix, names[i], (double)took[at] / 1e3);
+    }
 }
 
 int main(int argc, char **argv)
