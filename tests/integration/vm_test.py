@@ -14,9 +14,9 @@ def vm(*arguments, **environment):
 
 @pytest.fixture
 def kernel():
-    """It comes from Debian's packages, and is fetched when it is first used."""
-    done = vm("--", "true")
-    if done.returncode == 125 and "apt-get download" in done.stderr:
+    """It comes from Debian's packages, and is fetched when it is first used. Some machines have no place for it (ptrace is refused)."""
+    done = vm("--timeout", "60", "--", "true")
+    if done.returncode == 125:
         pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
 
