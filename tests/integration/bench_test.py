@@ -56,6 +56,15 @@ def test_ack_latency_is_measured_and_limited(tmp_path):
     assert status == 1
 
 
+def test_crowds_are_measured_and_limited(tmp_path):
+    arguments = ["--crowd", "20", "--rounds", "1", "--seconds", "1.5"]
+    status, result = bench(tmp_path, "crowds", *arguments, "--limit", "100000")
+    assert status == 0 and result["rounds"][0]["crowds"] > 0
+    assert 0 < result["alone"]["p50"] <= result["alone"]["max"] and 0 < result["among"]["p50"] <= result["among"]["max"]
+    status, _ = bench(tmp_path, "crowds", *arguments, "--limit", "0.0001")
+    assert status == 1
+
+
 def test_growth_is_measured_and_limited(tmp_path):
     status, result = bench(tmp_path, "growth", "--devices", "5,20", "--rate", "400", "--batches", "1,50", "--batch-rate", "2000",
                            "--seconds", "1", "--devices-limit", "100")
