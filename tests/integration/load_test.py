@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -48,10 +49,29 @@ def check(obligations, stream, *more):
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
+def used_seconds(pid):
+    """Processor time of a process of one thread."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def wait_for_stream(gateway, count, seconds=20):
     deadline = time.monotonic() + seconds
     while len(gateway.stream_events()) < count and time.monotonic() < deadline:
         time.sleep(0.2)
+
+
+def test_devices_with_a_rate_and_nothing_to_send_take_no_core(gateway):
+    command = arguments(gateway, "--devices", 8, "--events", 20, "--batch", 10, "--rate", 4000, "--hold")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as held:
+        try:
+            assert "holding 8 connections" in held.stderr.readline()
+            before = used_seconds(held.pid)
+            time.sleep(1.5)
+            assert used_seconds(held.pid) - before < 0.3
+        finally:
+            held.terminate()
+        report = json.loads(held.communicate(timeout=20)[0])
+    assert report["complete"] and report["events_acked"] == 160
 
 
 def test_all_is_acked_and_found_in_the_stream(gateway, tmp_path):

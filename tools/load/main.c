@@ -130,6 +130,15 @@ static void watch(struct fleet *f, struct load_device *d)
     c->watched = interest;
 }
 
+/* What was due before now waits for an ack or for credit: its socket tells, no clock. */
+static void note_due(struct fleet *f, const struct load_device *d)
+{
+    uint64_t due = f->run.options->rate > 0 ? load_device_due_us(d) : UINT64_MAX;
+
+    if (due > f->run.now_us)
+        f->due_us = MIN(f->due_us, due);
+}
+
 static void tick_all(struct fleet *f)
 {
     const struct load_options *o = f->run.options;
@@ -145,8 +154,7 @@ static void tick_all(struct fleet *f)
         if (d->online)
             load_device_pump(d);
         watch(f, d);
-        if (o->rate > 0)
-            f->due_us = MIN(f->due_us, load_device_due_us(d));
+        note_due(f, d);
         f->online += d->online;
         f->done += done;
         f->failed += d->failed;
@@ -238,7 +246,9 @@ static void loop(struct fleet *f)
             if (d->online)
                 load_device_pump(d);
             watch(f, d);
+            note_due(f, d);
         }
+        next_tick_us = ready < 0 ? 0 : MIN(next_tick_us, next_tick(f)); /* a signal is looked at by a tick */
     }
     if (shows)
         fputs("\r\033[K", stderr);
