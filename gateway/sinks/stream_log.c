@@ -69,7 +69,7 @@ static int file_path(const struct stream_log *s, uint64_t first, char path[PATH_
 static int scan(struct stream_log *s, struct gw_error *error)
 {
     int rc = gw_stream_end_find(s->folder, &s->durable, &s->tail_has_records, error);
-    s->scanned = s->scanned || rc == GW_OK;
+    s->scanned = rc == GW_OK;
     return rc;
 }
 
