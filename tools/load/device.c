@@ -29,6 +29,7 @@ int load_device_init(struct load_device *d, struct load_run *run, uint64_t index
     memset(d, 0, sizeof *d);
     load_connection_init(&d->connection);
     d->run = run;
+    d->index = index;
     if (run->options->addresses > 0)
         d->connection.source = SOURCE_FIRST + (uint32_t)(index % run->options->addresses);
     snprintf(d->name, sizeof d->name, "%s", name);
@@ -266,10 +267,10 @@ static double pace(const struct load_device *d)
     return options(d)->rate / (double)options(d)->devices / 1e6;
 }
 
-/* By how many events it is late: each device at its own time, or the batches of all would come at once. */
+/* By how many events it is late: the devices take turns, so that all their batches together come evenly. */
 static double phase(const struct load_device *d)
 {
-    return (double)(d->generator.seed >> 11) * 0x1p-53 * (double)options(d)->batch;
+    return (double)d->index / (double)options(d)->devices * (double)options(d)->batch;
 }
 
 uint64_t load_device_due_us(const struct load_device *d)

@@ -25,6 +25,7 @@ struct load_device {
     struct load_connection connection;
     struct load_run *run;
     struct load_generator generator;
+    uint64_t index; /* which of the run's devices */
     char name[TRIB_WIRE_DEVICE_BYTES_MAX + 1];
     bool connecting, online, known, failed; /* known: a WELCOME was seen */
     uint64_t retry_at_us, started_us;
