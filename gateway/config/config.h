@@ -50,7 +50,8 @@ struct gw_config {
     } data;
     struct {
         uint32_t min_commit_interval_ms;
-        bool realtime;              /* the committer */
+        bool realtime; /* the committer */
+        bool recycle;
         uint64_t retention_bytes;   /* 0: no bound ... */
         uint32_t retention_seconds; /* ... and with neither nothing is kept */
     } journal;
@@ -148,6 +149,12 @@ GW_MUST_CHECK int gw_config_parse(const char *path, const char *text, size_t len
                                   gw_config_environment environment, void *context, struct gw_config *out,
                                   struct gw_config_report *report);
 void gw_config_free(struct gw_config *config);
+
+/* A connection's id has 8 bits for its thread, and LMDB 126 places for readers. */
+#define GW_INGEST_THREADS_MAX 64u
+/* How many threads serve devices: as configured, or one for each of `cores` but one, which commits, sinks and the kernel's
+ * own work need; at least 1, at most GW_INGEST_THREADS_MAX. */
+unsigned gw_config_ingest_threads(const struct gw_config *config, unsigned cores);
 
 /* Whether a running gateway can go on with `wanted`. GW_EINVALID: the text names a key that needs a restart. */
 GW_MUST_CHECK int gw_config_check_reload(const struct gw_config *running, const struct gw_config *wanted,

@@ -97,6 +97,14 @@ int gw_config_load(const char *path, struct gw_config *out, struct gw_error *err
     return rc;
 }
 
+unsigned gw_config_ingest_threads(const struct gw_config *config, unsigned cores)
+{
+    unsigned count = config->listen.threads;
+    if (count == 0)
+        count = cores > 1 ? cores - 1 : 1;
+    return count < GW_INGEST_THREADS_MAX ? count : GW_INGEST_THREADS_MAX;
+}
+
 void gw_config_free(struct gw_config *config)
 {
     if (config->owned) {

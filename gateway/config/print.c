@@ -104,7 +104,7 @@ static void print_memory(const struct gw_config *config, FILE *out)
     uint64_t connections = (uint64_t)config->limits.connections * CONNECTION_BYTES;
     uint64_t sinks = (config->lake.enabled ? config->lake.flush_bytes + SINK_BUFFER_BYTES : 0) +
                      (config->stream.enabled ? SINK_BUFFER_BYTES : 0);
-    uint64_t threads = config->listen.threads ? config->listen.threads : gw_usable_cores();
+    uint64_t threads = gw_config_ingest_threads(config, gw_usable_cores());
     uint64_t ingest =
         threads * (THREAD_BYTES + (uint64_t)config->privacy.pseudonym_cache * PSEUDONYM_BYTES) + POOL_BYTES;
     fputs("\nMemory, at worst:\n", out);

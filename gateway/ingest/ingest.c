@@ -317,9 +317,7 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
 static int make_threads(struct gw_ingest *ingest, struct gw_error *error)
 {
     const struct gw_config *config = ingest->deps.config;
-    unsigned count = config->listen.threads ? config->listen.threads : gw_usable_cores();
-    if (count > GW_INGEST_THREADS_MAX)
-        count = GW_INGEST_THREADS_MAX;
+    unsigned count = gw_config_ingest_threads(config, gw_usable_cores());
     int accepts = ACCEPTS_PER_WAKE / (int)count;
     ingest->accepts_per_wake = accepts < ACCEPTS_PER_WAKE_LEAST ? ACCEPTS_PER_WAKE_LEAST : accepts;
     /* libwebsockets frees what was evicted a turn of the loop later: so many are kept for one turn of all loops. */

@@ -19,9 +19,6 @@
 #include "ingest/tls.h"
 #include "session/session.h"
 
-/* A connection's id has 8 bits for its thread, and LMDB 126 places for readers. */
-#define GW_INGEST_THREADS_MAX 64
-
 struct gw_ingest_thread;
 
 enum gw_connection_phase {

@@ -11,6 +11,7 @@
 #include "journal/check.h"
 #include "journal/guard.h"
 #include "journal/parts.h"
+#include "journal/spare.h"
 #include "journal/tree.h"
 #include "observe/log.h"
 
@@ -71,6 +72,7 @@ static struct gw_journal *journal_new(const struct gw_journal_config *config)
     journal->quota_bytes = config->quota_bytes;
     journal->retention_bytes = config->retention_bytes;
     journal->retention_ms = config->retention_ms;
+    journal->recycle = config->recycle;
     journal->any_epoch = config->any_epoch;
     journal->forget_ms = config->stream_forget_ms ? config->stream_forget_ms : GW_JOURNAL_FORGET_MS;
     journal->lock_fd = -1;
@@ -158,6 +160,8 @@ static int open_or_format(struct gw_journal *journal, struct gw_error *error)
     int e = gw_folder_make(journal->segments_folder.text, 0700);
     if (e == 0)
         e = remove_unfinished(journal);
+    if (e == 0 && !journal->recycle)
+        gw_spare_drop(gw_spare_path(journal->segments_folder.text).text);
     if (e == 0)
         e = gw_folder_sync(journal->folder);
     if (e != 0)

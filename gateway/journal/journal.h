@@ -23,6 +23,7 @@ struct gw_journal_config {
     uint64_t quota_bytes;     /* 0: no quota but the disk's; commits fail with GW_EFULL beyond it */
     uint64_t retention_bytes; /* what every sink has is kept up to this size, 0: no bound ... */
     uint64_t retention_ms;    /* ... and this long, 0: no bound; with neither it goes at once */
+    bool recycle;             /* the file of a segment that goes is kept for the next one, one at a time */
     bool any_epoch;           /* a salvage: segments that meta does not know may be of epochs before */
     uint64_t
         quarantine_per_device; /* events of a device in quarantine at a time, 0: no bound but that of all */

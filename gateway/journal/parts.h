@@ -67,6 +67,7 @@ struct gw_journal {
     char *folder;
     struct gw_path segments_folder, damaged_folder;
     uint64_t segment_bytes, quota_bytes, forget_ms, retention_bytes, retention_ms;
+    bool recycle;
     struct gw_room room;             /* lock held */
     struct gw_journal_backup backup; /* lock held */
     bool any_epoch; /* a salvage: segments without a record may be of epochs before; these were met */

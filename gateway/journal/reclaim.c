@@ -3,6 +3,8 @@
 
 #include "journal/meta_records.h"
 #include "journal/parts.h"
+#include "journal/spare.h"
+#include "journal/store.h"
 #include "observe/log.h"
 
 #define FORGET_STEP 512u /* rows looked at per call */
@@ -142,7 +144,7 @@ static int reclaim_part(struct gw_journal *journal, struct leaving *leaving, str
 {
     struct gw_path folder = gw_part_folder(journal, part);
     uint64_t first = part->first;
-    bool on_disk = part->state != GW_SEGMENT_DAMAGED;
+    bool on_disk = part->state != GW_SEGMENT_DAMAGED, sound = part->state == GW_SEGMENT_SEALED;
     int rc = gw_meta_update(journal->meta, mark, leaving);
     if (rc != 0)
         return rc;
@@ -153,6 +155,9 @@ static int reclaim_part(struct gw_journal *journal, struct leaving *leaving, str
         journal->trimmed = leaving->end;
         pthread_mutex_unlock(&journal->lock);
     }
+    if (journal->recycle && sound)
+        gw_spare_keep(gw_spare_path(journal->segments_folder.text).text,
+                      gw_path_join(folder.text, GW_STORE_DATA).text);
     if (on_disk) {
         int e = gw_folder_remove(folder.text);
         if (e == 0)

@@ -2,6 +2,7 @@
 #include <sys/statvfs.h>
 
 #include "journal/parts.h"
+#include "journal/spare.h"
 #include "observe/log.h"
 
 #define CLOCK_JUMP_MS 60000
@@ -20,7 +21,8 @@ bool gw_journal_clock_jumped(const struct gw_journal *journal)
     return drift <= -CLOCK_JUMP_MS || drift >= CLOCK_JUMP_MS;
 }
 
-/* What the journal may take: its quota, or what it has and what the disk still gives. */
+/* What the journal may take: its quota, or what it has and what the disk still gives. The spare is room for the next segment,
+ * and not counted as used. */
 static uint64_t limit_bytes(const struct gw_journal *journal, uint64_t used)
 {
     struct statvfs disk;
@@ -28,7 +30,8 @@ static uint64_t limit_bytes(const struct gw_journal *journal, uint64_t used)
         return journal->quota_bytes;
     if (statvfs(journal->folder, &disk) != 0)
         return UINT64_MAX;
-    return used + (uint64_t)disk.f_bavail * disk.f_frsize;
+    return used + gw_spare_bytes(gw_spare_path(journal->segments_folder.text).text) +
+           (uint64_t)disk.f_bavail * disk.f_frsize;
 }
 
 /* A segment is taken from the disk as a whole: where few fit, 80% would come after the last of them. */

@@ -124,10 +124,10 @@ static int mint_once(struct salvage *s)
     return rc == 0 ? 0 : gw_error_set(s->error, rc, 0, "the journal's meta cannot be written to");
 }
 
-static int take_file(struct salvage *s, const char *data, uint64_t *out_entries)
+static int take_file(struct salvage *s, const char *data, uint64_t first_offset, uint64_t *out_entries)
 {
     struct gw_scan scan;
-    int rc = gw_scan_file(data, &scan);
+    int rc = gw_scan_file(data, first_offset, &scan);
     if (rc == GW_EIO) { /* the folder is there, its file is not */
         *out_entries = 0;
         return 0;
@@ -154,13 +154,24 @@ static int take_file(struct salvage *s, const char *data, uint64_t *out_entries)
     return rc;
 }
 
+/* Its name may go on behind that of the segment. */
+static uint64_t first_offset_of(const char *name)
+{
+    char segment[GW_SEGMENT_NAME_BYTES];
+    uint64_t first = 0;
+    snprintf(segment, sizeof segment, "%s", name);
+    return gw_segment_name_parse(segment, &first) ? first : 0;
+}
+
 static int take_folder(struct salvage *s, const char *name)
 {
     struct gw_path folder = gw_path_join(s->journal->damaged_folder.text, name),
                    data = gw_path_join(folder.text, "data.mdb"), done;
     uint64_t entries = 0;
     int n = snprintf(done.text, sizeof done.text, "%s" GW_JOURNAL_SALVAGED, folder.text);
-    int rc = n < 0 || (size_t)n >= sizeof done.text ? GW_EINVALID : take_file(s, data.text, &entries);
+    int rc = n < 0 || (size_t)n >= sizeof done.text
+                 ? GW_EINVALID
+                 : take_file(s, data.text, first_offset_of(name), &entries);
     if (rc != 0)
         return rc;
     /* Named so that a second salvage does not append it again. */

@@ -67,6 +67,8 @@ static int look_at(struct gw_scan *scan, int fd, uint64_t at, const uint8_t *hea
 {
     size_t len = gw_get32(head + 8);
     uint8_t *bytes = NULL;
+    if (gw_get64(head + 24) < scan->first_offset)
+        return 0;
     if (len < GW_BLOCK_HEADER_BYTES || len > BLOCK_BYTES_MAX || at + len > file_bytes)
         return 0;
     int rc = load(fd, at, len, &bytes);
@@ -111,9 +113,9 @@ static void keep_each_once(struct gw_scan *scan)
     scan->count = kept;
 }
 
-int gw_scan_file(const char *data, struct gw_scan *out)
+int gw_scan_file(const char *data, uint64_t first_offset, struct gw_scan *out)
 {
-    *out = (struct gw_scan){0};
+    *out = (struct gw_scan){.first_offset = first_offset};
     struct stat st;
     int fd = open(data, O_RDONLY | O_CLOEXEC);
     if (fd < 0)

@@ -9,6 +9,7 @@
 
 #include "journal/bytes.h"
 #include "journal/folder.h"
+#include "journal/spare.h"
 
 int gw_store_error(int lmdb_code)
 {
@@ -84,23 +85,35 @@ static int make_databases(MDB_env *env, const char *const *names, MDB_dbi *out_d
     return mdb_txn_commit(txn);
 }
 
+/* LMDB makes its two meta pages, then the rest is allocated: it would not have taken a file that was there before it, full
+ * of zeros. */
+static int make_data(const struct gw_store_plan *plan, const char *folder)
+{
+    struct gw_path data = gw_path_join(folder, GW_STORE_DATA);
+    MDB_env *env;
+    int rc = open_env(folder, WRITABLE_FLAGS, plan->bytes, &env);
+    if (rc != 0)
+        return rc;
+    mdb_env_close(env);
+    if (plan->spare)
+        gw_spare_use(plan->spare, data.text, plan->bytes);
+    return gw_file_allocate(data.text, plan->bytes);
+}
+
 int gw_store_create(const struct gw_store_plan *plan, MDB_env **out_env, MDB_dbi *out_dbis, int *out_errno)
 {
     char tmp_name[64];
     snprintf(tmp_name, sizeof tmp_name, "%s.tmp", plan->name);
     struct gw_path tmp = gw_path_join(plan->parent, tmp_name), path = gw_path_join(plan->parent, plan->name);
-    struct gw_path data = gw_path_join(tmp.text, GW_STORE_DATA);
 
     MDB_env *env = NULL;
     int rc = gw_folder_remove(tmp.text);
     if (rc == 0)
         rc = gw_folder_make(tmp.text, 0700);
     if (rc == 0)
-        rc = open_env(tmp.text, WRITABLE_FLAGS, plan->bytes, &env);
-    /* LMDB has written its two meta pages; it would not have taken a file that was there before it, full of
-     * zeros. */
+        rc = make_data(plan, tmp.text);
     if (rc == 0)
-        rc = gw_file_allocate(data.text, plan->bytes);
+        rc = open_env(tmp.text, WRITABLE_FLAGS, plan->bytes, &env);
     if (rc == 0)
         rc = make_databases(env, plan->databases, out_dbis);
     if (rc == 0)

@@ -26,6 +26,7 @@ int gw_store_error(int lmdb_code);
  */
 struct gw_store_plan {
     const char *parent, *name;
+    const char *spare; /* a path: a file to write over, if it is there (spare.h); NULL: none */
     uint64_t bytes;
     const char *const *databases; /* NULL ends the list */
 };

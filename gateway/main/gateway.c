@@ -29,6 +29,7 @@ static int open_journal(struct gw_gateway *gateway, struct gw_error *error)
                                         .segment_bytes = config->data.segment_bytes,
                                         .quota_bytes = config->data.quota_bytes,
                                         .quarantine_per_device = config->limits.quarantine,
+                                        .recycle = config->journal.recycle,
                                         .retention_bytes = config->journal.retention_bytes,
                                         .retention_ms = (uint64_t)config->journal.retention_seconds * 1000};
     return gw_journal_open(&journal, &gateway->journal, error);
