@@ -67,8 +67,10 @@ static int look_at(struct gw_scan *scan, int fd, uint64_t at, const uint8_t *hea
 {
     size_t len = gw_get32(head + 8);
     uint8_t *bytes = NULL;
+#ifndef GW_MUTANT_SCAN_OLD
     if (gw_get64(head + 24) < scan->first_offset)
         return 0;
+#endif
     if (len < GW_BLOCK_HEADER_BYTES || len > BLOCK_BYTES_MAX || at + len > file_bytes)
         return 0;
     int rc = load(fd, at, len, &bytes);

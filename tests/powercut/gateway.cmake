@@ -28,7 +28,7 @@ if(TARGET tributary_gateway)
     set_tests_properties(powercut.gateway_journal_${name} PROPERTIES TIMEOUT 300 LABELS quick)
   endfunction()
 
-  journal_cut_test(sound tributary_gateway --cuts 54)
+  journal_cut_test(sound tributary_gateway --cuts 60)
   journal_cut_test(nosync tributary_gateway_nosync --cuts 100 --mutant)
   journal_cut_test(no_contiguity tributary_gateway_no_contiguity --cuts 20 --mutant)
 

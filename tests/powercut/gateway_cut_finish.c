@@ -195,7 +195,7 @@ static int compare_lake(const char *folder, struct ids *stream)
 
 int finish_folder(const char *folder, const char *stream_json)
 {
-    struct gw_journal_config config = {.folder = folder, .segment_bytes = 1 << 20};
+    struct gw_journal_config config = {.folder = folder, .segment_bytes = 1 << 20, .recycle = true};
     struct gw_journal *journal;
     struct gw_error error = {0};
     if (gw_journal_open(&config, &journal, &error) != 0)

@@ -55,6 +55,12 @@ static unsigned bit(enum cut_phase phase)
     return 1u << phase;
 }
 
+/* Both meta pages at once: LMDB's of a new file, or those over the spare's. */
+static bool begins(const struct pc_record *record)
+{
+    return record->op == PC_WRITE && record->offset == 0 && record->data_len == 2 * 4096;
+}
+
 /* Writes, sizes and syncs of a file. */
 static unsigned of_content(struct reader *r, const struct pc_record *record)
 {
@@ -67,7 +73,7 @@ static unsigned of_content(struct reader *r, const struct pc_record *record)
         if (r->merging && record->op == PC_SYNC)
             return bit(CUT_PHASE_SEAL);
         r->merging = r->merging && record->op != PC_WRITE;
-        return record->op == PC_ALLOCATE ? bit(CUT_PHASE_ROLL) : bit(CUT_PHASE_COMMIT);
+        return record->op == PC_ALLOCATE || begins(record) ? bit(CUT_PHASE_ROLL) : bit(CUT_PHASE_COMMIT);
     case PLACE_META:
         return r->merging ? bit(CUT_PHASE_MERGE) : bit(CUT_PHASE_META);
     default:
@@ -76,8 +82,10 @@ static unsigned of_content(struct reader *r, const struct pc_record *record)
 }
 
 /* Changes of names. */
-static unsigned of_name(const struct pc_record *record, const char *path)
+static unsigned of_name(const struct pc_record *record, const char *path, const char *path2)
 {
+    if (strstr(path, "spare.mdb") || strstr(path2, "spare.mdb"))
+        return bit(CUT_PHASE_RECYCLE);
     if (strstr(path, "meta.new"))
         return bit(CUT_PHASE_RENEW);
     if (!starts(path, "segments/"))
@@ -87,7 +95,8 @@ static unsigned of_name(const struct pc_record *record, const char *path)
     return record->op == PC_UNLINK || record->op == PC_RMDIR ? bit(CUT_PHASE_UNLINK) : 0;
 }
 
-static unsigned classify(struct reader *r, const struct pc_record *record, const char *path)
+static unsigned classify(struct reader *r, const struct pc_record *record, const char *path,
+                         const char *path2)
 {
     switch (record->op) {
     case PC_KNOWN:
@@ -97,12 +106,12 @@ static unsigned classify(struct reader *r, const struct pc_record *record, const
             r->places[record->file] = starts(path, "segments/") && strstr(path, "data.mdb") ? PLACE_SEGMENT
                                       : starts(path, "meta") && strstr(path, "data.mdb")    ? PLACE_META
                                                                                             : PLACE_OTHER;
-        return of_name(record, path);
+        return of_name(record, path, path2);
     case PC_RENAME:
     case PC_LINK:
     case PC_UNLINK:
     case PC_RMDIR:
-        return of_name(record, path);
+        return of_name(record, path, path2);
     case PC_WRITE:
     case PC_SIZE:
     case PC_ALLOCATE:
@@ -116,17 +125,18 @@ static unsigned classify(struct reader *r, const struct pc_record *record, const
 static int read_record(struct reader *r)
 {
     struct pc_record record;
-    char path[4096] = "";
+    char path[4096] = "", path2[4096] = "";
     if (fread(&record, sizeof record, 1, r->file) != 1 || record.magic != PC_MAGIC)
         return 1; /* the end, or a record that was cut short */
     if (record.path_len >= sizeof path || fread(path, 1, record.path_len, r->file) != record.path_len ||
-        fseek(r->file, (long)(record.path2_len + record.data_len), SEEK_CUR) != 0)
+        record.path2_len >= sizeof path2 || fread(path2, 1, record.path2_len, r->file) != record.path2_len ||
+        fseek(r->file, (long)record.data_len, SEEK_CUR) != 0)
         return 1;
     if (record.file > record.position) /* none */
         record.file = 0;
     if (!grow(r, record.position))
         return -1;
-    r->phases->bits[record.position] = (uint16_t)classify(r, &record, path);
+    r->phases->bits[record.position] = (uint16_t)classify(r, &record, path, path2);
     r->phases->last = record.position;
     return 0;
 }

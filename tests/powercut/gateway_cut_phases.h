@@ -14,6 +14,7 @@
     PHASE(META, "meta")         /* other changes of meta: cursors, the list of segments */                   \
     PHASE(RENEW, "renewal")     /* meta is copied to a new file after a disk error */                        \
     PHASE(UNLINK, "unlink")     /* one is removed */                                                         \
+    PHASE(RECYCLE, "recycle")   /* its file becomes the spare, or the spare the next one's */                \
     PHASE(FULL, "disk full")    /* from a commit that found no space to the one that did */                  \
     PHASE(EIO, "EIO")           /* from one that met a disk error to the one that did not */
 

@@ -180,7 +180,7 @@ static void check_rows_match_entries(struct judge *judge)
 
 static void open_journal(struct judge *judge, const char *folder)
 {
-    struct gw_journal_config config = {.folder = folder, .segment_bytes = 1 << 20};
+    struct gw_journal_config config = {.folder = folder, .segment_bytes = 1 << 20, .recycle = true};
     struct gw_error error = {0};
     if (gw_journal_open(&config, &judge->journal, &error) != 0)
         fault(judge, "open: %s", error.text);

@@ -197,7 +197,7 @@ int main(int argc, char **argv)
     gw_log_set_level(getenv("LOAD_LOG") ? GW_LOG_DEBUG
                                         : (enum gw_log_level)(
                                               GW_LOG_ERROR + 1)); /* disks that fail are what this is about */
-    load.config = (struct gw_journal_config){.folder = argv[1], .segment_bytes = 1 << 20};
+    load.config = (struct gw_journal_config){.folder = argv[1], .segment_bytes = 1 << 20, .recycle = true};
     load.marks = fopen(argv[2], "ab");
     int fd = open(argv[3], O_RDONLY);
     void *map = fd >= 0 ? mmap(NULL, sizeof(uint64_t), PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
@@ -216,6 +216,7 @@ int main(int argc, char **argv)
         if (below(&load, 150) == 0) {
             no_faults();
             gw_journal_close(load.journal);
+            load.config.recycle = below(&load, 4) != 0;
             open_it(&load);
         }
     }

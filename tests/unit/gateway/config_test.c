@@ -296,6 +296,18 @@ static void test_check_config_warns_about_files_that_cannot_be_read(void **state
     gw_config_free(&c);
 }
 
+static void test_one_thread_fewer_than_cores_serves_devices(void **state)
+{
+    (void)state;
+    struct gw_config config = {.listen = {.threads = 0}};
+    assert_int_equal(gw_config_ingest_threads(&config, 1), 1);
+    assert_int_equal(gw_config_ingest_threads(&config, 2), 1);
+    assert_int_equal(gw_config_ingest_threads(&config, 8), 7);
+    assert_int_equal(gw_config_ingest_threads(&config, 200), GW_INGEST_THREADS_MAX);
+    config.listen.threads = 5;
+    assert_int_equal(gw_config_ingest_threads(&config, 2), 5);
+}
+
 static void test_units(void **state)
 {
     (void)state;
@@ -382,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_the_example_file_holds_the_defaults),
         cmocka_unit_test(test_the_printed_effective_configuration_loads_to_the_same),
         cmocka_unit_test(test_check_config_warns_about_files_that_cannot_be_read),
+        cmocka_unit_test(test_one_thread_fewer_than_cores_serves_devices),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_nearest),
     };
