@@ -231,8 +231,10 @@ int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, siz
     pthread_mutex_lock(&journal->lock);
     const struct gw_passed passed = gw_journal_passed(journal, sinks, sink_count, gw_journal_mono_ms());
     pthread_mutex_unlock(&journal->lock);
-    gw_journal_note_room(journal, passed.holding);
     uint64_t now_ms = gw_journal_wall_ms();
+    if (!gw_journal_clock_jumped(journal))
+        gw_spare_expire(gw_spare_path(journal->segments_folder.text).text, now_ms);
+    gw_journal_note_room(journal, passed.holding);
     if (rc == 0 && any && !gw_journal_clock_jumped(journal) && now_ms > journal->forget_ms)
         rc = gw_journal_forget(journal, now_ms - journal->forget_ms);
     return rc;

@@ -65,6 +65,14 @@ void gw_spare_drop(const char *spare)
     (void)unlink(spare);
 }
 
+void gw_spare_expire(const char *spare, uint64_t now_ms)
+{
+    struct stat st;
+    if (stat(spare, &st) == 0 &&
+        (uint64_t)st.st_ctim.tv_sec * 1000 + GW_SPARE_MS <= now_ms) /* renamed then */
+        gw_spare_drop(spare);
+}
+
 uint64_t gw_spare_bytes(const char *spare)
 {
     struct stat st;

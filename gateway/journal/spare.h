@@ -21,6 +21,9 @@ void gw_spare_keep(const char *spare, const char *data);
  */
 void gw_spare_use(const char *spare, const char *data, uint64_t bytes);
 void gw_spare_drop(const char *spare);
+/* Drops one that nobody has wanted for GW_SPARE_MS: what was in it does not outlive its purpose by more. now_ms: UTC. */
+#define GW_SPARE_MS ((uint64_t)24 * 3600 * 1000)
+void gw_spare_expire(const char *spare, uint64_t now_ms);
 /* 0: there is none. */
 uint64_t gw_spare_bytes(const char *spare);
 

@@ -218,7 +218,7 @@ int main(int argc, char **argv)
     if (!cycles && !(argc == 4 && strcmp(argv[1], "fill") == 0))
         die("usage", "fill FOLDER BYTES | cycles FOLDER BYTES COUNT");
     gw_log_set_level(GW_LOG_ERROR);
-    const struct gw_journal_config config = {.folder = argv[2]};
+    const struct gw_journal_config config = {.folder = argv[2], .recycle = true};
     struct gw_journal *journal;
     struct gw_error error;
     if (gw_journal_open(&config, &journal, &error) != 0)

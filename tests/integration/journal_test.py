@@ -26,7 +26,7 @@ def summary(done, code=OK):
 
 
 def segments(gateway):
-    return sorted((gateway.data / "segments").iterdir())
+    return sorted(path for path in (gateway.data / "segments").iterdir() if path.is_dir())
 
 
 def flip_in_block(segment):
@@ -279,6 +279,27 @@ def test_a_least_interval_between_commits_spares_the_disk(make_gateway):
     assert report["complete"] and report["events_acked"] == 2000
     assert gateway.metric("tributary_commits_total") <= seconds * 20 + 2
     assert report["ack_latency_ms"]["max"] < 2000
+
+
+def test_a_segment_is_written_over_the_file_of_one_that_went(make_gateway, tmp_path):
+    gateway = make_gateway({"data": {"segment_size": "1MiB"}}).start()
+    spare = gateway.data / "segments" / "spare.mdb"
+    more = ("--devices", 4, "--batch", 50, "--obligations", tmp_path / "acked")
+    load(gateway, *more, "--events", 20000)
+    assert gateway.stop() == 0
+    gateway.start()
+    wait_for(lambda: spare.exists() and not segments(gateway), "what the stream has was not let go")
+    file = spare.stat().st_ino
+    report = load(gateway, *more, "--events", 20100)
+    assert report["complete"] and broken(report) == {}
+    assert file in [(segment / "data.mdb").stat().st_ino for segment in segments(gateway)]
+    wait_for_stream(gateway, 4 * 20100)
+    status, found = missing_of(gateway, tmp_path)
+    assert status == 0, found
+    assert gateway.stop() == 0
+    gateway.settings["journal"] = {"recycle": False}
+    gateway.start()
+    assert not spare.exists()
 
 
 def bench(*words):

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <time.h>
 
+#include "journal/spare.h"
 #include "journal_fixture.h"
 
 static const char *const sinks[] = {"stream"};
@@ -48,6 +49,25 @@ static void test_without_retention_what_every_sink_has_goes(void **state)
     open_journal(f);
     fill_segments(f, 3);
     assert_int_equal(stats_of(f).segments, 0);
+}
+
+static void test_a_spare_that_nobody_wants_goes_after_a_day(void **state)
+{
+    struct fixture *f = *state;
+    struct gw_path spare = gw_spare_path(gw_path_join(f->folder, "segments").text);
+    f->config.recycle = true;
+    open_journal(f);
+    fill_segments(f, 1);
+    later_ms = 23 * 3600 * 1000;
+    (void)stats_of(f);
+    assert_true(gw_path_exists(spare.text));
+    jump_ms = 2 * 3600 * 1000;
+    (void)stats_of(f);
+    assert_true(gw_path_exists(spare.text));
+    jump_ms = 0;
+    later_ms = 24 * 3600 * 1000 + 1000;
+    (void)stats_of(f);
+    assert_false(gw_path_exists(spare.text));
 }
 
 static void test_retention_by_size_keeps_the_newest(void **state)
@@ -354,6 +374,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         JOURNAL_TEST(test_without_retention_what_every_sink_has_goes),
+        JOURNAL_TEST(test_a_spare_that_nobody_wants_goes_after_a_day),
         JOURNAL_TEST(test_retention_by_size_keeps_the_newest),
         JOURNAL_TEST(test_retention_by_age_counts_from_the_seal),
         JOURNAL_TEST(test_what_a_sink_needs_is_kept_whatever_its_age),
