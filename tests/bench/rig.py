@@ -53,7 +53,7 @@ class Gateway:
     """tributaryd on a fresh data folder, without sinks."""
 
     def __init__(self, bench, threads=0, cache=4096, credit_events=2000, credit_bytes=262144, connections=100,
-                 memory="1GiB"):
+                 memory="1GiB", segment="256MiB"):
         self.folder = bench.new_folder()
         config = self.folder / "tributaryd.yaml"
         config.write_text(
@@ -66,6 +66,7 @@ auth:
   client_ca: ["{bench.ca}/device-ca.pem"]
 data:
   folder: {self.folder}/data
+  segment_size: {segment}
 privacy:
   pseudonym_cache: {cache}
 observe:

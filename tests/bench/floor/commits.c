@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,6 +89,8 @@ int main(int argc, char **argv)
     struct floor_store store = {0};
     floor_store_open(&store, folder);
     preallocate(folder);
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL,
+                0UL); /* a batch that is due is taken then, not within 50 us */
     for (int64_t begun = now_ns(), due = begun; due < begun + lasts && batches < BATCHES_MAX; commits++) {
         sleep_until(due);
         int64_t begin = now_ns();
