@@ -22,7 +22,7 @@ struct gw_scan {
 };
 
 /* Of `data` (a path) all whole blocks from `first_offset` on: what lies below is of the segment that had this file before
- * (spare.h). What cannot be read is stepped over. 0, GW_ENOMEM, GW_EIO (it cannot be opened). */
+ * (spare.h); its last rows may lie at first_offset, and merged twice they change nothing. What cannot be read is stepped over. 0, GW_ENOMEM, GW_EIO (it cannot be opened). */
 GW_MUST_CHECK int gw_scan_file(const char *data, uint64_t first_offset, struct gw_scan *out);
 /* The block's bytes, malloced, checked again. 0, GW_EDAMAGED, GW_ENOMEM, GW_EIO. */
 GW_MUST_CHECK int gw_scan_load(const char *data, const struct gw_scan_block *block, uint8_t **out_bytes);

@@ -16,7 +16,7 @@ struct gw_path gw_spare_path(const char *segments);
 void gw_spare_keep(const char *spare, const char *data);
 /*
  * Puts the spare in the place of the environment `data`, which LMDB has just made: with its meta pages, and not longer than
- * `bytes`. Old pages stay behind them, where no tree leads; blocks in them are of offsets below this segment's. `data` is
+ * `bytes`. Old pages stay behind them, where no tree leads; entries in them are of offsets below this segment's. `data` is
  * as it was where that cannot be done, and then the spare is gone. Nothing is synced.
  */
 void gw_spare_use(const char *spare, const char *data, uint64_t bytes);
