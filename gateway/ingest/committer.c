@@ -13,6 +13,7 @@
 #define COMMIT_BATCHES_MAX 1024
 #define COMMIT_BYTES_MAX (8u << 20)
 #define RECLAIM_EVERY_MS 1000
+#define STEP_EVERY_MS 1 /* while no batch comes: a core, which others may need, is not taken for long */
 
 /* Writes that are no batch of a device, and who waits for them. */
 struct job {
@@ -34,6 +35,7 @@ struct gw_committer {
     struct job *jobs;
     bool stop;
     uint64_t reclaim_at_ms, commit_at_ms; /* committer's thread only; no commit before commit_at_ms */
+    bool stepping;                        /* the journal has more to do beside commits; likewise */
     bool failing;                         /* the newest commit or probe could not be stored; likewise */
     struct gw_journal_write *writes[COMMIT_BATCHES_MAX];
 };
@@ -58,15 +60,24 @@ static void wait_until(struct gw_committer *committer, uint64_t at_ms, bool *io_
     *io_waiting = pthread_cond_timedwait(&committer->work, &committer->lock, &until) == 0;
 }
 
+/* Until then the thread may sleep if nothing comes. */
+static uint64_t wake_at_ms(const struct gw_committer *committer)
+{
+    const uint64_t step_at_ms = gw_clock_mono_ms() + STEP_EVERY_MS;
+    return committer->stepping && step_at_ms < committer->reclaim_at_ms ? step_at_ms
+                                                                        : committer->reclaim_at_ms;
+}
+
 /*
- * Waits for batches at most until the next reclaim is due, and then for company until the next commit may be. NULL: none
+ * Waits for batches at most until the next step or reclaim is due, and then for company until the next commit may be. NULL: none
  * came.
  */
 static struct gw_session_batch *take(struct gw_committer *committer, bool *out_stop)
 {
+    const uint64_t wake_at = wake_at_ms(committer);
     pthread_mutex_lock(&committer->lock);
     for (bool waiting = true; waiting && !committer->head && !committer->jobs && !committer->stop;)
-        wait_until(committer, committer->reclaim_at_ms, &waiting);
+        wait_until(committer, wake_at, &waiting);
     for (bool waiting = true;
          waiting && committer->head && !committer->stop && gw_clock_mono_ms() < committer->commit_at_ms;)
         wait_until(committer, committer->commit_at_ms, &waiting);
@@ -234,6 +245,7 @@ static void *run(void *context)
         if (batches)
             commit(committer, batches);
         run_jobs(committer);
+        committer->stepping = gw_journal_step(committer->config.journal);
         housekeeping(committer);
     }
     return NULL;

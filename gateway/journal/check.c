@@ -139,30 +139,55 @@ static int open_data(const char *folder)
     return open(path.text, O_RDONLY | O_CLOEXEC);
 }
 
-int gw_digest_make(const char *folder, uint64_t bytes, struct gw_digest *out)
+int gw_digest_begin(struct gw_digesting *digesting, const char *folder, uint64_t bytes)
 {
     int fd = open_data(folder);
     if (fd < 0)
         return errno == ENOENT ? GW_EDAMAGED : GW_EIO;
     size_t count = (size_t)((bytes + GW_DIGEST_CHUNK_BYTES - 1) / GW_DIGEST_CHUNK_BYTES);
-    uint32_t *chunks = malloc((count ? count : 1) * sizeof *chunks);
-    uint8_t *buf = malloc(GW_DIGEST_CHUNK_BYTES);
-    int rc = chunks && buf ? 0 : GW_ENOMEM;
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        uint64_t at = i * GW_DIGEST_CHUNK_BYTES, left = bytes - at;
-        size_t want = left < GW_DIGEST_CHUNK_BYTES ? (size_t)left : (size_t)GW_DIGEST_CHUNK_BYTES;
-        ssize_t n = read_fully(fd, buf, want, at);
-        if (n != (ssize_t)want)
-            rc = GW_EDAMAGED; /* a sector that cannot be read is damage too */
-        else
-            chunks[i] = gw_crc32c(0, buf, want);
-    }
-    free(buf);
-    close(fd);
+    *digesting = (struct gw_digesting){.fd = fd, .bytes = bytes};
+    digesting->digest.count = count;
+    digesting->digest.chunks = malloc((count ? count : 1) * sizeof *digesting->digest.chunks);
+    digesting->buf = malloc(GW_DIGEST_CHUNK_BYTES);
+    if (digesting->digest.chunks && digesting->buf)
+        return 0;
+    gw_digest_drop(digesting);
+    return GW_ENOMEM;
+}
+
+int gw_digest_step(struct gw_digesting *digesting)
+{
+    if (digesting->done == digesting->digest.count)
+        return 0;
+    uint64_t at = digesting->done * GW_DIGEST_CHUNK_BYTES, left = digesting->bytes - at;
+    size_t want = left < GW_DIGEST_CHUNK_BYTES ? (size_t)left : (size_t)GW_DIGEST_CHUNK_BYTES;
+    if (read_fully(digesting->fd, digesting->buf, want, at) != (ssize_t)want)
+        return GW_EDAMAGED; /* a sector that cannot be read is damage too */
+    digesting->digest.chunks[digesting->done++] = gw_crc32c(0, digesting->buf, want);
+    return 0;
+}
+
+void gw_digest_drop(struct gw_digesting *digesting)
+{
+    free(digesting->buf);
+    close(digesting->fd);
+    gw_digest_free(&digesting->digest);
+    *digesting = (struct gw_digesting){.fd = -1};
+}
+
+int gw_digest_make(const char *folder, uint64_t bytes, struct gw_digest *out)
+{
+    struct gw_digesting digesting;
+    int rc = gw_digest_begin(&digesting, folder, bytes);
     if (rc != 0)
-        free(chunks);
-    else
-        *out = (struct gw_digest){.chunks = chunks, .count = count};
+        return rc;
+    while (rc == 0 && digesting.done < digesting.digest.count)
+        rc = gw_digest_step(&digesting);
+    if (rc == 0) {
+        *out = digesting.digest;
+        digesting.digest = (struct gw_digest){0};
+    }
+    gw_digest_drop(&digesting);
     return rc;
 }
 

@@ -28,6 +28,20 @@ GW_MUST_CHECK int gw_digest_make(const char *folder, uint64_t bytes, struct gw_d
 GW_MUST_CHECK int gw_digest_compare(const char *folder, uint64_t bytes, const struct gw_digest *digest);
 void gw_digest_free(struct gw_digest *digest);
 
+/* The same, a chunk at a time: it has the file open meanwhile, wherever that is moved to. */
+struct gw_digesting {
+    struct gw_digest digest; /* the first `done` of it are known; complete when done is its count */
+    size_t done;
+    uint64_t bytes;
+    uint8_t *buf; /* one chunk */
+    int fd;
+};
+/* GW_EDAMAGED: there is no file; GW_EIO; GW_ENOMEM. Only after 0 is there something to drop. */
+GW_MUST_CHECK int gw_digest_begin(struct gw_digesting *digesting, const char *folder, uint64_t bytes);
+/* The next chunk, if one is left. GW_EDAMAGED: the file is shorter, or cannot be read. */
+GW_MUST_CHECK int gw_digest_step(struct gw_digesting *digesting);
+void gw_digest_drop(struct gw_digesting *digesting);
+
 /*
  * What a damaged segment held, as far as its bytes still tell: the offset after the newest block header in it
  * that makes sense. At least first_offset + 1, at most limit.

@@ -285,7 +285,7 @@ static int ready(struct gw_journal *journal, struct gw_error *error)
     if (journal->active && gw_journal_judge_active(journal))
         journal->active_failed = true;
     if (journal->active && (journal->active_full || journal->active_failed)) {
-        int rc = gw_journal_seal(journal, error);
+        int rc = gw_journal_roll(journal, error);
         if (rc != 0)
             return rc;
     }

@@ -87,6 +87,7 @@ static struct gw_journal *journal_new(const struct gw_journal_config *config)
 
 static void journal_free(struct gw_journal *journal)
 {
+    gw_journal_digest_forget(journal, journal->digested);
     for (size_t i = 0; i < journal->part_count; i++) {
         gw_segment_close(&journal->parts[i]->segment);
         free(journal->parts[i]);

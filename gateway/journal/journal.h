@@ -112,6 +112,13 @@ const char *gw_journal_gateway_id(const struct gw_journal *journal);
 GW_MUST_CHECK int gw_journal_commit(struct gw_journal *journal, struct gw_journal_write *const *writes,
                                     size_t count, struct gw_error *error);
 
+/*
+ * Goes on with what commits left for later, so that no ack waits for it: the digest of a segment that became full, a MiB at a
+ * time, or as many as keep up with the segment that is being filled. To be called after each commit and while there are none;
+ * close and a backup finish it. True: there is more to do. The committer's thread.
+ */
+bool gw_journal_step(struct gw_journal *journal);
+
 /* Whether a commit could be stored now, after one that could not: makes room for it where that is possible, so that the
  * space that came back is noticed without a device that tries. 0; GW_EFULL, GW_EIO, GW_ENOMEM. The committer's thread. */
 GW_MUST_CHECK int gw_journal_probe(struct gw_journal *journal, struct gw_error *error);

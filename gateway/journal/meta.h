@@ -23,14 +23,17 @@ enum gw_segment_state {
     GW_SEGMENT_ACTIVE = 1,
     GW_SEGMENT_SEALED = 2, /* merged, digest known */
     GW_SEGMENT_SUSPECT =
-        3, /* merged, but a sync of it failed: no digest, a child walks it before it is mapped */
+        3, /* merged, but no digest: it is not made yet, or a sync failed; a child walks it before it is mapped */
     GW_SEGMENT_DAMAGED = 4,    /* set aside in damaged/ */
     GW_SEGMENT_RECLAIMING = 5, /* every sink is past it: on its way out */
 };
 
 struct gw_segment_record {
     uint64_t first, end; /* offsets; the next segment starts at end or later */
-    uint64_t entries, lost, used_bytes;
+    uint64_t entries, used_bytes;
+    /* Entries, if it is damaged. A suspect one has `entries` here if it was cut and synced, so that it lacks its digest only,
+     * and 0 if a sync of it had failed, or it has none. */
+    uint64_t lost;
     uint64_t sealed_ms; /* UTC; 0: not known */
     uint32_t quarantine;
     enum gw_segment_state state;

@@ -89,6 +89,7 @@ void gw_part_remove(struct gw_journal *journal, struct gw_part *part)
     for (; at < journal->part_count; at++)
         journal->parts[at] = journal->parts[at + 1];
     pthread_mutex_unlock(&journal->lock);
+    gw_journal_digest_forget(journal, part);
     gw_segment_close(&part->segment);
     free(part);
 }

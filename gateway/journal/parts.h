@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "journal/check.h"
 #include "journal/detach.h"
 #include "journal/folder.h"
 #include "journal/journal.h"
@@ -45,7 +46,8 @@ struct gw_part {
     struct gw_segment segment; /* env NULL: not open */
     unsigned refs, waiters;    /* readers copying out of it, and those waiting until it is open */
     bool opening, pinned;      /* pinned: its digest is not known, so it stays open */
-    bool faulty;               /* a read of it failed while it took commits: it is to be sealed and judged */
+    bool undigested; /* suspect, cut and synced: its digest is to be made; the committer's thread only */
+    bool faulty;     /* a read of it failed while it took commits: it is to be sealed and judged */
     uint64_t last_used;
 };
 
@@ -90,6 +92,8 @@ struct gw_journal {
     struct gw_settled settled;
     struct gw_quota quota; /* the committer's own */
     bool active_full, active_failed;
+    struct gw_part *digested; /* whose digest is being made, or NULL; the committer's own, as is the next */
+    struct gw_digesting digesting;
 
     struct gw_segment_item *items;
     struct gw_arena more_rows; /* of the items */
@@ -150,11 +154,21 @@ GW_MUST_CHECK int gw_settled_merge(struct gw_meta_txn *t, uint64_t first, uint64
 
 /* roll.c */
 GW_MUST_CHECK int gw_journal_begin_segment(struct gw_journal *journal, struct gw_error *error);
+/* Seals the active segment, if there is one, and does not wait for its digest: gw_journal_step makes it. The digest of the one
+ * before is finished, so that one at most is under way. */
+GW_MUST_CHECK int gw_journal_roll(struct gw_journal *journal, struct gw_error *error);
+/* The same with the digest; nothing is under way afterwards. */
 GW_MUST_CHECK int gw_journal_seal(struct gw_journal *journal, struct gw_error *error);
 /* Whether a reader found the active segment faulty. */
 bool gw_journal_judge_active(struct gw_journal *journal);
-/* Cuts the data file to its used bytes, and digests it. */
+/* Cuts the data file to its used bytes, and syncs it. 0 or an errno value. */
 GW_MUST_CHECK int gw_journal_shrink(const char *folder, uint64_t used_bytes);
+
+/* digesting.c: the committer's thread */
+/* Finishes what gw_journal_step would. */
+void gw_journal_digest_rest(struct gw_journal *journal);
+/* The part goes: what there is of its digest goes too. */
+void gw_journal_digest_forget(struct gw_journal *journal, const struct gw_part *part);
 
 /* commit.c: appends entries of any kind, without rows. One synced transaction; entries are at most a quarter of a
  * segment together. Errors as gw_journal_commit. */

@@ -144,7 +144,9 @@ static int reclaim_part(struct gw_journal *journal, struct leaving *leaving, str
 {
     struct gw_path folder = gw_part_folder(journal, part);
     uint64_t first = part->first;
-    bool on_disk = part->state != GW_SEGMENT_DAMAGED, sound = part->state == GW_SEGMENT_SEALED;
+    bool on_disk = part->state != GW_SEGMENT_DAMAGED;
+    /* Its digest may be under way: that ends with the part, before its file is the spare. */
+    bool sound = part->state == GW_SEGMENT_SEALED || (part->state == GW_SEGMENT_SUSPECT && part->undigested);
     int rc = gw_meta_update(journal->meta, mark, leaving);
     if (rc != 0)
         return rc;
@@ -193,7 +195,7 @@ static int mend(struct gw_journal *journal)
     gw_journal_serve_backup(journal);
     if (rc == 0 && journal->active && gw_journal_judge_active(journal)) {
         journal->active_failed = true;
-        rc = gw_journal_seal(journal, NULL);
+        rc = gw_journal_roll(journal, NULL);
     }
     return rc;
 }

@@ -207,7 +207,12 @@ static int recover_suspect(struct gw_journal *journal, struct gw_part *part)
     if (rc == 0)
         rc = gw_segment_open(folder.text, &part->segment);
     part->pinned = rc == 0;
-    return rc == GW_EDAMAGED ? gw_part_set_aside(journal, part, "it had failed to sync, and is damaged") : rc;
+    /* Of one that had failed to sync, the system may show what the disk has not: no digest is made of that. */
+    part->undigested = rc == 0 && part->lost != 0;
+    return rc == GW_EDAMAGED ? gw_part_set_aside(journal, part,
+                                                 part->lost != 0 ? "its check at the start failed"
+                                                                 : "it had failed to sync, and is damaged")
+                             : rc;
 }
 
 static int recover_part(struct gw_journal *journal, struct gw_part *part)

@@ -171,7 +171,8 @@ static void reopen_failed(struct gw_journal *journal, struct gw_part *part, cons
     pthread_mutex_unlock(&journal->lock);
 }
 
-static void become(struct gw_journal *journal, struct gw_part *part, const struct gw_segment_record *record)
+static void become(struct gw_journal *journal, struct gw_part *part, const struct gw_segment_record *record,
+                   bool undigested)
 {
     uint64_t quarantined = gw_meta_quarantine_count(journal->meta);
     pthread_mutex_lock(&journal->lock);
@@ -184,6 +185,7 @@ static void become(struct gw_journal *journal, struct gw_part *part, const struc
     part->bytes = record->used_bytes;
     part->sealed_ms = record->sealed_ms;
     part->pinned = record->state == GW_SEGMENT_SUSPECT;
+    part->undigested = undigested;
     journal->active = NULL;
     journal->end = record->end > journal->end ? record->end : journal->end;
     gw_rows_clear(&journal->rows);
@@ -199,7 +201,28 @@ bool gw_journal_judge_active(struct gw_journal *journal)
     return faulty;
 }
 
-int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
+/* The state that it has afterwards, and its bytes. Suspect also if a failure was found, *io_failed. */
+static void settle_file(struct gw_journal *journal, struct gw_part *part, bool with_digest, bool *io_failed,
+                        struct gw_segment_record *record, struct gw_digest *out_digest)
+{
+    struct gw_path folder = gw_part_folder(journal, part);
+    uint64_t used = 0;
+    if (*io_failed)
+        reopen_failed(journal, part, folder.text);
+    else
+        used = gw_store_used_bytes(part->segment.env);
+    /* What LMDB has committed is still readable; a child will judge it at the next start. */
+    if (!*io_failed && (gw_journal_shrink(folder.text, used) != 0 ||
+                        (with_digest && gw_digest_make(folder.text, used, out_digest) != 0)))
+        *io_failed = true;
+    record->used_bytes = *io_failed ? journal->segment_bytes : used;
+    record->state = *io_failed || !with_digest ? GW_SEGMENT_SUSPECT : GW_SEGMENT_SEALED;
+    record->lost = *io_failed || with_digest ? 0 : record->entries;
+    record->digests = out_digest->chunks;
+    record->digest_count = out_digest->count;
+}
+
+static int seal(struct gw_journal *journal, bool with_digest, struct gw_error *error)
 {
     struct gw_part *part = journal->active;
     if (!part)
@@ -212,28 +235,15 @@ int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
                    ? 0
                    : gw_error_set(error, rc, 0, "an empty segment in %s cannot be removed", journal->folder);
     }
-    struct gw_path folder = gw_part_folder(journal, part);
     struct gw_digest digest = {0};
-    uint64_t used = 0;
-    if (failed)
-        reopen_failed(journal, part, folder.text);
-    else
-        used = gw_store_used_bytes(part->segment.env);
-    if (!failed &&
-        (gw_journal_shrink(folder.text, used) != 0 || gw_digest_make(folder.text, used, &digest) != 0))
-        failed =
-            true; /* what LMDB has committed is still readable; a child will judge it at the next start */
     struct seal seal = {.journal = journal, .now_ms = gw_journal_wall_ms()};
     seal.record = gw_part_record(part);
     seal.record.entries = journal->tail.next_offset - part->first;
     /* A segment without entries, with rows or quarantine only, takes one offset, so that names differ. */
     seal.record.end = part->first + (seal.record.entries ? seal.record.entries : 1);
     seal.record.sealed_ms = seal.now_ms;
-    seal.record.used_bytes = failed ? journal->segment_bytes : used;
     seal.record.quarantine = journal->tail.quarantine_count;
-    seal.record.state = failed ? GW_SEGMENT_SUSPECT : GW_SEGMENT_SEALED;
-    seal.record.digests = digest.chunks;
-    seal.record.digest_count = digest.count;
+    settle_file(journal, part, with_digest, &failed, &seal.record, &digest);
     rc = gw_meta_update(journal->meta, merge, &seal);
     if (rc == GW_EDAMAGED && part->segment.env) { /* its quarantine cannot be read: a child is to judge it */
         journal->active_failed = true;
@@ -248,11 +258,23 @@ int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
         gw_log(GW_LOG_WARNING, "journal.quarantine_full",
                "the oldest quarantined events were dropped before their 7 days",
                GW_UINT("events", seal.evicted));
-    become(journal, part, &seal.record);
+    become(journal, part, &seal.record, !failed && !with_digest);
     if (gw_journal_quota_load(journal) != 0)
         gw_log(GW_LOG_WARNING, "journal.quarantine_uncounted",
                "what is in quarantine cannot be counted: until it can, devices have their quota anew");
     return part->segment.env
                ? 0
                : gw_part_set_aside(journal, part, "it cannot be read back after a failed write");
+}
+
+int gw_journal_roll(struct gw_journal *journal, struct gw_error *error)
+{
+    gw_journal_digest_rest(journal);
+    return seal(journal, false, error);
+}
+
+int gw_journal_seal(struct gw_journal *journal, struct gw_error *error)
+{
+    gw_journal_digest_rest(journal);
+    return seal(journal, true, error);
 }

@@ -78,8 +78,10 @@ const char *gw_segment_verdict(struct gw_meta *meta, const char *segments_folder
     *out_sound = rc == 0 && walk.entries >= record->entries;
     if (!*out_sound)
         return "damaged: its check failed";
-    return record->state == GW_SEGMENT_ACTIVE ? "sound, not sealed: the last stop was not a clean one"
-                                              : "sound, but a sync of it had failed";
+    if (record->state == GW_SEGMENT_ACTIVE)
+        return "sound, not sealed: the last stop was not a clean one";
+    return record->lost != 0 ? "sound, its digest was not made yet: the last stop was not a clean one"
+                             : "sound, but it has no digest: a sync of it had failed";
 }
 
 static void tell(gw_journal_report_fn report, void *context, struct gw_journal_summary *sum,

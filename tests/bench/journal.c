@@ -134,6 +134,7 @@ static uint64_t fill(struct gw_journal *journal, uint64_t bytes)
         }
         if (gw_journal_commit(journal, writes, ENTRIES_A_COMMIT, &error) != 0)
             die("commit", error.text);
+        (void)gw_journal_step(journal);
     }
     return stored;
 }

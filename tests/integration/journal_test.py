@@ -302,6 +302,19 @@ def test_a_segment_is_written_over_the_file_of_one_that_went(make_gateway, tmp_p
     assert not spare.exists()
 
 
+def test_full_segments_get_their_digests_between_commits(make_gateway):
+    gateway = make_gateway(NO_SINKS).start()
+    load(gateway, "--devices", DEVICES, "--events", EVENTS, "--batch", 20)
+    before = None
+    while before != segments(gateway):  # the newest commit was not the one that filled a segment
+        before = segments(gateway)
+        load(gateway, "--devices", 1, "--events", 20, "--batch", 20)
+    gateway.kill()
+    found = [line["found"] for line in summary(ctl(gateway, "verify", "--json"))["report"]]
+    assert len(found) >= 3
+    assert found == ["sound"] * (len(found) - 1) + ["sound, not sealed: the last stop was not a clean one"]
+
+
 def bench(*words):
     done = subprocess.run([str(BIN / "bench-journal"), *map(str, words)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

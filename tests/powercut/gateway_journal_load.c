@@ -209,6 +209,8 @@ int main(int argc, char **argv)
     open_it(&load);
     for (long i = 0; i < commits; i++) {
         commit(&load);
+        if (below(&load, 3) == 0)
+            (void)gw_journal_step(load.journal);
         if (i == commits / 3)
             allocate_fault = (struct fault){.error = ENOSPC, .count = 1, .after = 0};
         if (i == commits / 2 || below(&load, 40) == 0)

@@ -107,6 +107,7 @@ static void write_then_die(struct fixture *f, uint64_t *firsts, size_t *out_coun
     commit_range(f, "tv-1", 1, 1, TOTAL, 3000);
     *out_count = segments_of(f, firsts, 16);
     assert_true(*out_count >= 3);
+    finish_digests(f);
     abandon_journal(f);
     keep_copy(f);
 }

@@ -73,10 +73,18 @@ static inline void close_journal(struct fixture *f)
     f->journal = NULL;
 }
 
+/* What the committer does while no batch comes. */
+static inline void finish_digests(struct fixture *f)
+{
+    while (gw_journal_step(f->journal))
+        continue;
+}
+
 /* What a killed process leaves: nothing is sealed or synced on the way out. */
 static inline void abandon_journal(struct fixture *f)
 {
     struct gw_journal *j = f->journal;
+    gw_journal_digest_forget(j, j->digested);
     for (size_t i = 0; i < j->part_count; i++) {
         gw_segment_close(&j->parts[i]->segment);
         free(j->parts[i]);

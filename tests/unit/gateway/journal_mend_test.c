@@ -169,6 +169,7 @@ static void test_what_needs_meta_waits_until_it_is_renewed(void **state)
     commit_range(f, "tv-1", 1, 1, 30, 4000);
     f->journal->active_full = true;
     commit_range(f, "tv-1", 1, 31, 32, 500);
+    finish_digests(f);
     abandon_journal(f);
     open_journal(f); /* the sealed ones are not mapped yet */
     commit_range(f, "tv-1", 1, 33, 34, 500);
