@@ -186,15 +186,17 @@ int gw_gateway_start(struct gw_gateway *gateway, const struct gw_config *config,
         result = start_admin(gateway, error);
     if (result == GW_OK)
         result = start_ingest(gateway, error);
-    if (result == GW_OK)
-        result = write_port(gateway, error);
+    if (result == GW_OK) {
+        gateway->reload = (struct gw_admin_reload){.reload = reload, .context = gateway};
+        gw_admin_set_reload(gateway->admin, &gateway->reload);
+        gw_health_set(GW_CONDITION_STARTING, false);
+        result =
+            write_port(gateway, error); /* last: who finds the file finds a gateway that says it is ready */
+    }
     if (result != GW_OK) {
         gw_gateway_stop(gateway);
         return result;
     }
-    gateway->reload = (struct gw_admin_reload){.reload = reload, .context = gateway};
-    gw_admin_set_reload(gateway->admin, &gateway->reload);
-    gw_health_set(GW_CONDITION_STARTING, false);
     gw_log(GW_LOG_INFO, "main.started", "devices may connect", GW_TEXT("address", config->listen.address),
            GW_UINT("port", gw_ingest_port(gateway->ingest)),
            GW_UINT("http_port", gw_admin_http_port(gateway->admin)),
