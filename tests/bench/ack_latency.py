@@ -2,7 +2,7 @@
 """How long an ack takes, at 10, 50 and 90% of the ceiling, against bare LMDB commits in the same run.
 
 The gateway first takes events until it writes over the file of a segment before, as it does ever after. The ceiling is
-what the devices reach as fast as it goes. Then they send at a part of it, evenly, and each batch's time from
+what the devices reach as fast as it goes, in the median of five runs. Then they send at a part of it, evenly, and each batch's time from
 its sending to its ack is counted (tributary-load). Before and after each such round bare LMDB (tests/bench/floor/commits.c), alone on the
 machine, is given batches of as many bytes, as often; each of its commits takes all that have come. Two times are had of it: of a
 commit, and of a batch from when it came until it is synced, which is the least that an ack can take. Each round's acks are compared
@@ -50,7 +50,7 @@ class Rig:
         raise SystemExit(f"bench: no segment went within {WARM_RUNS_MAX * self.args.seconds:g} s")
 
     def ceiling(self):
-        return max(self.load(4, 2 * self.args.seconds)["events_per_second"] for _ in range(2))
+        return statistics.median(self.load(4, self.args.seconds)["events_per_second"] for _ in range(5))
 
     def acks(self, rate):
         before = self.server.metric("tributary_commits_total")
