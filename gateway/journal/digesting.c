@@ -18,6 +18,8 @@ void gw_journal_digest_forget(struct gw_journal *journal, const struct gw_part *
 static struct gw_part *due(struct gw_journal *journal)
 {
     struct gw_part *found = NULL;
+    if (!journal->digests_due)
+        return NULL;
     pthread_mutex_lock(&journal->lock);
     for (size_t i = 0; !found && i < journal->part_count; i++)
         if (journal->parts[i]->undigested && journal->parts[i]->state == GW_SEGMENT_SUSPECT)
@@ -25,6 +27,7 @@ static struct gw_part *due(struct gw_journal *journal)
     pthread_mutex_unlock(&journal->lock);
     if (journal->digested != found)
         gw_journal_digest_forget(journal, journal->digested);
+    journal->digests_due = found != NULL;
     return found;
 }
 

@@ -92,7 +92,8 @@ struct gw_journal {
     struct gw_settled settled;
     struct gw_quota quota; /* the committer's own */
     bool active_full, active_failed;
-    struct gw_part *digested; /* whose digest is being made, or NULL; the committer's own, as is the next */
+    bool digests_due;         /* a part may be undigested; the committer's own, as are the next two */
+    struct gw_part *digested; /* whose digest is being made, or NULL */
     struct gw_digesting digesting;
 
     struct gw_segment_item *items;

@@ -209,6 +209,7 @@ static int recover_suspect(struct gw_journal *journal, struct gw_part *part)
     part->pinned = rc == 0;
     /* Of one that had failed to sync, the system may show what the disk has not: no digest is made of that. */
     part->undigested = rc == 0 && part->lost != 0;
+    journal->digests_due = journal->digests_due || part->undigested;
     return rc == GW_EDAMAGED ? gw_part_set_aside(journal, part,
                                                  part->lost != 0 ? "its check at the start failed"
                                                                  : "it had failed to sync, and is damaged")

@@ -186,6 +186,7 @@ static void become(struct gw_journal *journal, struct gw_part *part, const struc
     part->sealed_ms = record->sealed_ms;
     part->pinned = record->state == GW_SEGMENT_SUSPECT;
     part->undigested = undigested;
+    journal->digests_due = journal->digests_due || undigested;
     journal->active = NULL;
     journal->end = record->end > journal->end ? record->end : journal->end;
     gw_rows_clear(&journal->rows);
