@@ -11,6 +11,7 @@
 
 #include "journal/check.h"
 #include "journal/parts.h"
+#include "journal/store.h"
 #include "observe/log.h"
 
 static int add_record(void *context, const struct gw_segment_record *record)
@@ -36,7 +37,14 @@ static struct gw_part *part_at(const struct gw_journal *journal, uint64_t first)
     return NULL;
 }
 
-/* Folders that meta does not know join the list as active ones; what was being made is removed. */
+/* A removal that was cut short: meta has forgotten the segment, and its data file is gone. Where meta itself was lost nobody
+ * knows that, and it counts as damage. */
+static bool is_leftover(const struct gw_journal *journal, const char *folder)
+{
+    return !journal->any_epoch && !gw_path_exists(gw_path_join(folder, GW_STORE_DATA).text);
+}
+
+/* Folders that meta does not know join the list as active ones; what was being made or removed is removed. */
 static int add_folders(struct gw_journal *journal, struct gw_error *error)
 {
     DIR *dir = opendir(journal->segments_folder.text);
@@ -48,10 +56,12 @@ static int add_folders(struct gw_journal *journal, struct gw_error *error)
         uint64_t first;
         struct gw_path path = gw_path_join(journal->segments_folder.text, entry->d_name);
         size_t len = strlen(entry->d_name);
-        if (len > 4 && strcmp(entry->d_name + len - 4, ".tmp") == 0) {
+        bool unknown = gw_segment_name_parse(entry->d_name, &first) && !part_at(journal, first);
+        if ((len > 4 && strcmp(entry->d_name + len - 4, ".tmp") == 0) ||
+            (unknown && is_leftover(journal, path.text))) {
             if (gw_folder_remove(path.text) != 0)
                 rc = gw_error_set(error, GW_EIO, errno, "%s cannot be removed", path.text);
-        } else if (gw_segment_name_parse(entry->d_name, &first) && !part_at(journal, first)) {
+        } else if (unknown) {
             struct gw_part like = {.first = first, .end = first, .state = GW_SEGMENT_ACTIVE};
             if (!gw_part_add(journal, &like))
                 rc = gw_error_set(error, GW_ENOMEM, 0, "out of memory");
@@ -107,15 +117,32 @@ static int drop_record(void *context, struct gw_meta_txn *t)
     return gw_meta_segment_delete(t, *first);
 }
 
-static int remove_part(struct gw_journal *journal, struct gw_part *part)
+static int remove_folder(const struct gw_journal *journal, const char *folder)
+{
+    int e = gw_folder_remove(folder);
+    if (e == 0)
+        e = gw_folder_sync(journal->segments_folder.text);
+    return gw_error_of_errno(e);
+}
+
+/* One on its way out: without its record it would be taken for an unclean stop's, so that goes last. */
+static int remove_reclaimed(struct gw_journal *journal, struct gw_part *part)
 {
     struct gw_path folder = gw_part_folder(journal, part);
     uint64_t first = part->first;
     gw_part_remove(journal, part);
-    int e = gw_folder_remove(folder.text);
-    if (e == 0)
-        e = gw_folder_sync(journal->segments_folder.text);
-    return e != 0 ? gw_error_of_errno(e) : gw_meta_update(journal->meta, drop_record, &first);
+    int rc = remove_folder(journal, folder.text);
+    return rc != 0 ? rc : gw_meta_update(journal->meta, drop_record, &first);
+}
+
+/* One that holds nothing: a record without its folder would count as a loss, so that goes first. */
+static int remove_empty(struct gw_journal *journal, struct gw_part *part)
+{
+    struct gw_path folder = gw_part_folder(journal, part);
+    uint64_t first = part->first;
+    gw_part_remove(journal, part);
+    int rc = gw_meta_update(journal->meta, drop_record, &first);
+    return rc != 0 ? rc : remove_folder(journal, folder.text);
 }
 
 static uint64_t epoch_wanted(const struct gw_journal *journal)
@@ -167,7 +194,7 @@ static int recover_active(struct gw_journal *journal, struct gw_part *part)
     int e = gw_file_sync(data.text);
     int rc = e != 0 ? GW_EDAMAGED : gw_check_segment(folder.text, epoch_wanted(journal), part->first, &walk);
     if (rc == 0 && walk.blocks == 0)
-        return remove_part(journal, part);
+        return remove_empty(journal, part);
     if (rc == 0 && (e = gw_journal_shrink(folder.text, walk.used_bytes)) != 0)
         rc = GW_EDAMAGED;
     if (rc == 0)
@@ -225,7 +252,7 @@ static int recover_part(struct gw_journal *journal, struct gw_part *part)
     case GW_SEGMENT_SUSPECT:
         return recover_suspect(journal, part);
     case GW_SEGMENT_RECLAIMING:
-        return remove_part(journal, part);
+        return remove_reclaimed(journal, part);
     case GW_SEGMENT_DAMAGED: /* the power went between the note and the move */
         return gw_path_exists(folder.text) ? gw_part_set_aside(journal, part, "it was found damaged before")
                                            : 0;

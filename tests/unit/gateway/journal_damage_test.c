@@ -346,11 +346,38 @@ static void test_damaged_meta_is_refused_or_harmless(void **state)
     drop_copy(f);
 }
 
+/* The power went while a segment was removed that nothing had been committed to. */
+static void test_what_is_left_of_an_empty_segment_is_no_damage(void **state)
+{
+    struct fixture *f = *state;
+    struct gw_path folder = gw_path_join(gw_path_join(f->folder, "segments").text, gw_segment_name(0).text);
+    struct gw_journal_stats stats;
+    open_journal(f);
+    abandon_journal(f);
+    run("mkdir '%s' && touch '%s/lock.mdb'", folder.text, folder.text); /* meta does not know it any more */
+    open_journal(f);
+    gw_journal_get_stats(f->journal, &stats);
+    assert_int_equal(stats.damaged_segments, 0);
+    assert_false(gw_path_exists(folder.text));
+    assert_int_equal(gw_journal_probe(f->journal, &f->error), 0); /* meta knows this one, and it is empty */
+    abandon_journal(f);
+    run("mkdir '%s/held'", folder.text);
+    assert_int_not_equal(gw_journal_open(&f->config, &f->journal, &f->error), 0);
+    f->journal = NULL;
+    run("rm -rf '%s/held' '%s/data.mdb'", folder.text, folder.text);
+    open_journal(f);
+    gw_journal_get_stats(f->journal, &stats);
+    assert_int_equal(stats.damaged_segments, 0);
+    commit_range(f, "tv-1", 1, 1, 5, 400);
+    assert_int_equal(read_all(f, 0).entries, 5);
+}
+
 #define JOURNAL_TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        JOURNAL_TEST(test_what_is_left_of_an_empty_segment_is_no_damage),
         JOURNAL_TEST(test_truncated_sealed_segment_costs_itself),
         JOURNAL_TEST(test_bit_flip_in_sealed_segment_costs_itself),
         JOURNAL_TEST(test_bit_flip_in_open_segment_costs_itself),
