@@ -68,6 +68,7 @@ static struct gw_journal *journal_new(const struct gw_journal_config *config)
     journal->folder = folder;
     journal->segments_folder = gw_path_join(folder, "segments");
     journal->damaged_folder = gw_path_join(folder, "damaged");
+    journal->spare = gw_spare_path(journal->segments_folder.text);
     journal->segment_bytes = segment_bytes_for(config);
     journal->quota_bytes = config->quota_bytes;
     journal->retention_bytes = config->retention_bytes;
@@ -162,7 +163,7 @@ static int open_or_format(struct gw_journal *journal, struct gw_error *error)
     if (e == 0)
         e = remove_unfinished(journal);
     if (e == 0 && !journal->recycle)
-        gw_spare_drop(gw_spare_path(journal->segments_folder.text).text);
+        gw_spare_drop(journal->spare.text);
     if (e == 0)
         e = gw_folder_sync(journal->folder);
     if (e != 0)

@@ -67,7 +67,7 @@ struct gw_room {
 
 struct gw_journal {
     char *folder;
-    struct gw_path segments_folder, damaged_folder;
+    struct gw_path segments_folder, damaged_folder, spare;
     uint64_t segment_bytes, quota_bytes, forget_ms, retention_bytes, retention_ms;
     bool recycle;
     struct gw_room room;             /* lock held */

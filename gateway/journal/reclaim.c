@@ -158,8 +158,7 @@ static int reclaim_part(struct gw_journal *journal, struct leaving *leaving, str
         pthread_mutex_unlock(&journal->lock);
     }
     if (journal->recycle && sound)
-        gw_spare_keep(gw_spare_path(journal->segments_folder.text).text,
-                      gw_path_join(folder.text, GW_STORE_DATA).text);
+        gw_spare_keep(journal->spare.text, gw_path_join(folder.text, GW_STORE_DATA).text);
     if (on_disk) {
         int e = gw_folder_remove(folder.text);
         if (e == 0)
@@ -235,7 +234,7 @@ int gw_journal_reclaim(struct gw_journal *journal, const char *const *sinks, siz
     pthread_mutex_unlock(&journal->lock);
     uint64_t now_ms = gw_journal_wall_ms();
     if (!gw_journal_clock_jumped(journal))
-        gw_spare_expire(gw_spare_path(journal->segments_folder.text).text, now_ms);
+        gw_spare_expire(journal->spare.text, now_ms);
     gw_journal_note_room(journal, passed.holding);
     if (rc == 0 && any && !gw_journal_clock_jumped(journal) && now_ms > journal->forget_ms)
         rc = gw_journal_forget(journal, now_ms - journal->forget_ms);

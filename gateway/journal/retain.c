@@ -30,8 +30,7 @@ static uint64_t limit_bytes(const struct gw_journal *journal, uint64_t used)
         return journal->quota_bytes;
     if (statvfs(journal->folder, &disk) != 0)
         return UINT64_MAX;
-    return used + gw_spare_bytes(gw_spare_path(journal->segments_folder.text).text) +
-           (uint64_t)disk.f_bavail * disk.f_frsize;
+    return used + gw_spare_bytes(journal->spare.text) + (uint64_t)disk.f_bavail * disk.f_frsize;
 }
 
 /* A segment is taken from the disk as a whole: where few fit, 80% would come after the last of them. */

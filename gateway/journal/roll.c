@@ -38,7 +38,7 @@ int gw_journal_begin_segment(struct gw_journal *journal, struct gw_error *error)
     int e = gw_folder_remove(folder.text);
     int rc = e != 0 ? gw_error_of_errno(e)
                     : gw_segment_create(journal->segments_folder.text, like.first, journal->segment_bytes,
-                                        journal->recycle, &like.segment, &e);
+                                        journal->recycle ? journal->spare.text : NULL, &like.segment, &e);
     if (rc != 0)
         return gw_error_set(
             error, rc, e,

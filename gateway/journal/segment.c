@@ -7,7 +7,6 @@
 #include "journal/bytes.h"
 #include "journal/guard.h"
 #include "journal/rejected.h"
-#include "journal/spare.h"
 #include "journal/store.h"
 
 #define KEY_BYTES 12u
@@ -33,17 +32,13 @@ bool gw_segment_name_parse(const char *name, uint64_t *out_first_offset)
     return true;
 }
 
-int gw_segment_create(const char *parent, uint64_t first_offset, uint64_t bytes, bool recycle,
+int gw_segment_create(const char *parent, uint64_t first_offset, uint64_t bytes, const char *spare,
                       struct gw_segment *out, int *out_errno)
 {
     static const char *const databases[] = {"blocks", "quarantine", NULL};
     struct gw_segment_name name = gw_segment_name(first_offset);
-    struct gw_path spare = gw_spare_path(parent);
-    struct gw_store_plan plan = {.parent = parent,
-                                 .name = name.text,
-                                 .spare = recycle ? spare.text : NULL,
-                                 .bytes = bytes,
-                                 .databases = databases};
+    struct gw_store_plan plan = {
+        .parent = parent, .name = name.text, .spare = spare, .bytes = bytes, .databases = databases};
     MDB_env *env;
     MDB_dbi dbis[2];
     int rc = gw_store_create(&plan, &env, dbis, out_errno);

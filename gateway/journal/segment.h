@@ -31,10 +31,10 @@ struct gw_segment_name gw_segment_name(uint64_t first_offset);
 /* False: not the name of a segment. */
 bool gw_segment_name_parse(const char *name, uint64_t *out_first_offset);
 
-/* Makes a durable, empty one in `parent`, of the spare there if `recycle` and there is one. GW_EFULL, GW_EIO, GW_EINVALID,
+/* Makes a durable, empty one in `parent`, of the spare (a path; NULL: none) if it is there. GW_EFULL, GW_EIO, GW_EINVALID,
  * GW_ENOMEM. */
-GW_MUST_CHECK int gw_segment_create(const char *parent, uint64_t first_offset, uint64_t bytes, bool recycle,
-                                    struct gw_segment *out, int *out_errno);
+GW_MUST_CHECK int gw_segment_create(const char *parent, uint64_t first_offset, uint64_t bytes,
+                                    const char *spare, struct gw_segment *out, int *out_errno);
 /* Opens for reading. Only after its digest or a child process said that it is sound. */
 GW_MUST_CHECK int gw_segment_open(const char *folder, struct gw_segment *out);
 void gw_segment_close(struct gw_segment *segment);
