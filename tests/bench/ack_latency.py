@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """How long an ack takes, at 10, 50 and 90% of the ceiling, against bare LMDB commits in the same run.
 
-The gateway first takes events until it writes over the file of a segment before, as it does ever after. The ceiling is
-what the devices reach as fast as it goes, in the median of five runs. Then they send at a part of it, evenly, and each batch's time from
-its sending to its ack is counted (tributary-load). Before and after each such round bare LMDB (tests/bench/floor/commits.c), alone on the
-machine, is given batches of as many bytes, as often; each of its commits takes all that have come. Two times are had of it: of a
-commit, and of a batch from when it came until it is synced, which is the least that an ack can take. Each round's acks are compared
-with the mean of the two runs beside it, as this machine's speed changes from second to second; what is reported are medians of the rounds.
+The gateway first takes events until it writes over the file of a segment before, as it does ever after. A round is four runs: the
+ceiling, which is what the devices reach as fast as it goes; bare LMDB (tests/bench/floor/commits.c), alone on the machine; then the devices
+send at a part of that ceiling, evenly, and each batch's time from its sending to its ack is counted (tributary-load); bare LMDB again.
+Bare LMDB is given batches of as many bytes, as often; each of its commits takes all that have come. Two times are had of it: of a commit,
+and of a batch from when it came until it is synced, which is the least that an ack can take. The four lie next to one another, as this
+machine's speed changes from second to second: a ceiling of a minute ago may be out of reach, and half of it no half load. Acks are
+compared with the mean of the two runs of bare LMDB beside them; what is reported are medians of the rounds.
 
   ack_latency.py [--devices 8] [--batch 100] [--parts 10,50,90] [--rounds 9] [--seconds 2] [--threads 0] [--limit 2]
                  [--segment 256MiB] [--json FILE]
@@ -50,7 +51,7 @@ class Rig:
         raise SystemExit(f"bench: no segment went within {WARM_RUNS_MAX * self.args.seconds:g} s")
 
     def ceiling(self):
-        return statistics.median(self.load(4, self.args.seconds)["events_per_second"] for _ in range(5))
+        return self.load(4, self.args.seconds)["events_per_second"]
 
     def acks(self, rate):
         before = self.server.metric("tributary_commits_total")
@@ -67,21 +68,22 @@ class Rig:
         return {name: times[f"{name}_us"] / 1000 for name in NAMES} | {f"batch_{name}": times[f"batch_{name}_us"] / 1000
                                                                       for name in NAMES}
 
-    def rounds(self, rate):
-        before, rounds = self.bare(rate), []
+    def rounds(self, part):
+        rounds = []
         for _ in range(self.args.rounds):
-            acks, after = self.acks(rate), self.bare(rate)
+            ceiling = self.ceiling()
+            rate = ceiling * part / 100
+            before, acks, after = self.bare(rate), self.acks(rate), self.bare(rate)
             bare = {name: (before[name] + after[name]) / 2 for name in before}
-            rounds.append({"acks": acks, "bare": bare, "ratio": acks["p50"] / bare["p50"],
+            rounds.append({"ceiling": ceiling, "acks": acks, "bare": bare, "ratio": acks["p50"] / bare["p50"],
                            "batch_ratio": acks["p50"] / bare["batch_p50"]})
-            before = after
         return rounds
 
 
 def summed_up(part, rounds):
     def middle(pick):
         return statistics.median(map(pick, rounds))
-    return {"part": part, "rounds": rounds, "ratio": middle(lambda one: one["ratio"]),
+    return {"part": part, "rounds": rounds, "ceiling": middle(lambda one: one["ceiling"]), "ratio": middle(lambda one: one["ratio"]),
             "batch_ratio": middle(lambda one: one["batch_ratio"]),
             "batches_per_commit": middle(lambda one: one["acks"]["batches_per_commit"]),
             "acks": {name: middle(lambda one: one["acks"][name]) for name in NAMES},
@@ -93,16 +95,16 @@ def run(bench, args):
     tested = Rig(bench, args)
     try:
         tested.warm()
-        ceiling = tested.ceiling()
-        print(f"ceiling: {ceiling:.0f} events/s; ms")
-        rig.print_row("% of it", "ack p50", "p90", "p99", "commit p50", "p90", "p99", "p50 ratio", "batch p50", "p50 ratio", "per commit")
+        print("Times in ms, ceiling in millions of events/s.")
+        rig.print_row("% of ceiling", "ceiling", "ack p50", "p90", "p99", "commit p50", "p90", "p99", "p50 ratio", "batch p50", "p50 ratio",
+                      "per commit")
         parts = []
         for part in [int(text) for text in args.parts.split(",")]:
-            row = summed_up(part, tested.rounds(ceiling * part / 100))
+            row = summed_up(part, tested.rounds(part))
             parts.append(row)
-            rig.print_row(part, *row["acks"].values(), *row["commit"].values(), row["ratio"], row["batch_p50"], row["batch_ratio"],
-                          row["batches_per_commit"])
-        return {"ceiling": ceiling, "threads": args.threads, "parts": parts}
+            rig.print_row(part, row["ceiling"] / 1e6, *row["acks"].values(), *row["commit"].values(), row["ratio"], row["batch_p50"],
+                          row["batch_ratio"], row["batches_per_commit"])
+        return {"threads": args.threads, "parts": parts}
     finally:
         tested.server.stop()
 

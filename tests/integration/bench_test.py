@@ -48,7 +48,7 @@ def test_ack_latency_is_measured_and_limited(tmp_path):
     arguments = ["--parts", "50", "--rounds", "1", "--seconds", "1", "--segment", "16MiB"]
     status, result = bench(tmp_path, "ack_latency", *arguments, "--limit", "1000")
     row = result["parts"][0]
-    assert status == 0 and result["ceiling"] > 1000
+    assert status == 0 and row["ceiling"] > 1000
     assert 0 < row["acks"]["p50"] <= row["acks"]["p90"] <= row["acks"]["p99"]
     assert 0 < row["commit"]["p50"] <= row["commit"]["p99"]
     assert row["commit"]["p50"] <= row["batch_p50"]
