@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cores.h"
 #include "config/expand.h"
 #include "config/keys.h"
 #include "config/nearest.h"
@@ -343,6 +344,15 @@ static bool is_authority(const char *text)
            (text[0] == '[' ? colon[-1] == ']' : memchr(text, ':', (size_t)(colon - text)) == NULL);
 }
 
+static void check_cpus(struct gw_check *check, const char *section, const char *list)
+{
+    cpu_set_t cpus;
+    if (list[0] != '\0' && gw_cores_parse(list, &cpus) != GW_OK)
+        (void)complain(check, find(check, section, "cpus"),
+                       "`%s.cpus` is `%.*s`: it must be numbers of CPUs, such as 1 or 0,2-3", section,
+                       SHOWN_MAX, list);
+}
+
 /* Rules between keys; only worth saying once each key by itself is right. */
 static void check_together(struct gw_check *check)
 {
@@ -365,6 +375,8 @@ static void check_together(struct gw_check *check)
             (void)complain(check, find(check, "drain", "alternates"),
                            "`drain.alternates`: `%.*s` must be host:port, with an IPv6 address in brackets",
                            SHOWN_MAX, c->drain.alternates[i]);
+    check_cpus(check, "listen", c->listen.cpus);
+    check_cpus(check, "journal", c->journal.cpus);
     if (!is_key_id(c->privacy.pseudonym_key_id))
         (void)complain(check, find(check, "privacy", "pseudonym_key_id"),
                        "`privacy.pseudonym_key_id` may hold only a-z and 0-9");
@@ -383,10 +395,14 @@ static void check_together(struct gw_check *check)
         (void)complain(
             check, find(check, "limits", "credit_size"),
             "`limits.credit_size` is larger than `limits.memory`: not even one connection could use it");
-    if (c->data.quota_bytes && c->data.quota_bytes / 2 < c->data.segment_bytes)
-        (void)complain(check, find(check, "data", "quota"),
-                       "`data.quota` is less than two segments (`data.segment_size`): disk is given back by "
-                       "whole segments");
+    if (gw_config_segment_bytes(c) < gw_config_message_segment_bytes(c)) {
+        char needed[GW_UNITS_TEXT_MAX];
+        (void)gw_units_size_text(gw_config_message_segment_bytes(c), needed);
+        (void)complain(check, find(check, "limits", "message_size"),
+                       "`limits.message_size` needs a `data.segment_size`, and a quarter of `data.quota` if "
+                       "there is one, of at least %s: else a message might never fit",
+                       needed);
+    }
 }
 
 int gw_check_tree(struct gw_check *check)

@@ -29,7 +29,8 @@ struct gw_config {
         const char *path;
         const char *certificate, *key;
         const char *crl;  /* "": nobody is revoked */
-        uint32_t threads; /* 0: as many as cores */
+        uint32_t threads; /* 0: gw_config_ingest_threads */
+        const char *cpus; /* "": any; else gw_cores_parse takes it */
         const char *origins[GW_CONFIG_ORIGINS_MAX];
         size_t origin_count;
         uint32_t ticket_lifetime_s; /* 0: sessions are not resumed */
@@ -50,7 +51,8 @@ struct gw_config {
     } data;
     struct {
         uint32_t min_commit_interval_ms;
-        bool realtime; /* the committer */
+        bool realtime;    /* the committer */
+        const char *cpus; /* likewise; as listen.cpus */
         bool recycle;
         uint64_t retention_bytes;   /* 0: no bound ... */
         uint32_t retention_seconds; /* ... and with neither nothing is kept */
@@ -152,9 +154,19 @@ void gw_config_free(struct gw_config *config);
 
 /* A connection's id has 8 bits for its thread, and LMDB 126 places for readers. */
 #define GW_INGEST_THREADS_MAX 64u
-/* How many threads serve devices: as configured, or one for each of `cores` but one, which commits, sinks and the kernel's
- * own work need; at least 1, at most GW_INGEST_THREADS_MAX. */
+/* How many threads serve devices: as configured, or one for each of listen.cpus, or else one for each of `cores` but one, which
+ * commits, sinks and the kernel's own work need; at least 1, at most GW_INGEST_THREADS_MAX. */
 unsigned gw_config_ingest_threads(const struct gw_config *config, unsigned cores);
+
+/* What config.def has as the least of data.segment_size. */
+#define GW_SEGMENT_BYTES_LEAST ((uint64_t)1 << 20)
+/* Of one journal segment, in bytes: as configured, but with a quota at most a sixteenth of it, so that little of it lies
+ * idle; more, up to a quarter, if the largest message needs that. */
+uint64_t gw_config_segment_bytes(const struct gw_config *config);
+/* The least that a segment must have for the largest message to fit. */
+uint64_t gw_config_message_segment_bytes(const struct gw_config *config);
+/* The most that one batch may take in the journal, in bytes. */
+uint64_t gw_config_item_bytes(const struct gw_config *config);
 
 /* Whether a running gateway can go on with `wanted`. GW_EINVALID: the text names a key that needs a restart. */
 GW_MUST_CHECK int gw_config_check_reload(const struct gw_config *running, const struct gw_config *wanted,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/cores.h"
 #include "config/check.h"
 #include "config/tree.h"
 
@@ -100,9 +101,43 @@ int gw_config_load(const char *path, struct gw_config *out, struct gw_error *err
 unsigned gw_config_ingest_threads(const struct gw_config *config, unsigned cores)
 {
     unsigned count = config->listen.threads;
+    cpu_set_t cpus;
+    if (count == 0 && config->listen.cpus && gw_cores_parse(config->listen.cpus, &cpus) == GW_OK)
+        count = (unsigned)CPU_COUNT(&cpus);
     if (count == 0)
         count = cores > 1 ? cores - 1 : 1;
     return count < GW_INGEST_THREADS_MAX ? count : GW_INGEST_THREADS_MAX;
+}
+
+/* How much longer than its message an entry may be: pseudonyms are longer than short user ids. */
+#define MESSAGE_GROWTH (32u << 10)
+/* The journal takes items of up to a quarter of a segment; half of that leaves room for what it adds. */
+#define ITEMS_PER_SEGMENT 8u
+/* Of a quota about two segments lie idle: one is being filled, and one is kept free so that nothing in flight finds it full. */
+#define QUOTA_SEGMENTS 16u
+#define QUOTA_SEGMENTS_LEAST 4u
+
+uint64_t gw_config_message_segment_bytes(const struct gw_config *config)
+{
+    return ITEMS_PER_SEGMENT * ((uint64_t)config->limits.message_bytes + MESSAGE_GROWTH);
+}
+
+uint64_t gw_config_segment_bytes(const struct gw_config *config)
+{
+    const uint64_t quota = config->data.quota_bytes, needed = gw_config_message_segment_bytes(config);
+    uint64_t bytes = config->data.segment_bytes;
+    if (quota != 0) {
+        uint64_t share = quota / QUOTA_SEGMENTS > needed ? quota / QUOTA_SEGMENTS : needed;
+        if (share > quota / QUOTA_SEGMENTS_LEAST)
+            share = quota / QUOTA_SEGMENTS_LEAST;
+        bytes = share < bytes ? share : bytes;
+    }
+    return bytes > GW_SEGMENT_BYTES_LEAST ? bytes : GW_SEGMENT_BYTES_LEAST;
+}
+
+uint64_t gw_config_item_bytes(const struct gw_config *config)
+{
+    return gw_config_segment_bytes(config) / ITEMS_PER_SEGMENT;
 }
 
 void gw_config_free(struct gw_config *config)

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "base/cores.h"
 #include "ingest/clock.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
@@ -265,13 +266,14 @@ int gw_committer_start(const struct gw_committer_config *config, struct gw_commi
     pthread_cond_init(&committer->work, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_cond_init(&committer->jobs_done, NULL);
-    int failed = pthread_create(&committer->thread, NULL, run, committer);
+    int failed = gw_cores_thread(config->cpus, &committer->thread, run, committer);
     if (failed) {
         pthread_cond_destroy(&committer->jobs_done);
         pthread_cond_destroy(&committer->work);
         pthread_mutex_destroy(&committer->lock);
         free(committer);
-        return gw_error_set(error, GW_EIO, failed, "cannot start the committer's thread");
+        return gw_error_set(error, GW_EIO, failed, "cannot start the committer's thread%s",
+                            failed == EINVAL ? ": journal.cpus names no CPU that this process may use" : "");
     }
     pthread_setname_np(committer->thread, "committer");
     *out = committer;

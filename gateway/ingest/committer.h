@@ -17,6 +17,7 @@ struct gw_committer_config {
     const char *const *sinks; /* whose cursors hold segments back */
     size_t sink_count;
     bool realtime;                   /* the thread runs ahead of others, where the system allows it */
+    const char *cpus;                /* that the thread runs on (base/cores.h); "": any */
     uint32_t min_commit_interval_ms; /* from the begin of one commit to that of the next */
     /* The outcomes of one commit, in order, linked by next; status is set. From the committer's thread. */
     void (*outcome)(void *context, struct gw_session_batch *batches);

@@ -21,9 +21,6 @@
 /* Credit stops when a twentieth of what the journal may take is left, or less than a segment; it comes back at twice that. */
 #define HELD_PART 20
 
-/* How much longer than its message an entry may be: pseudonyms are longer than short user ids. */
-#define MESSAGE_GROWTH (32u << 10)
-
 /* Journal, sinks, logs, admin. */
 #define FILES_BESIDES 256
 /* All threads together; each takes its part, but not fewer than the least. */
@@ -87,7 +84,7 @@ void gw_ingest_look_at_room(struct gw_ingest *ingest)
     if (stats.limit_bytes == 0)
         stats.limit_bytes = quota ? quota : UINT64_MAX; /* no reclaim has been yet */
     bool was = atomic_load(&ingest->held);
-    uint64_t segment = 8 * ingest->rules.item_bytes, reserve = stats.limit_bytes / HELD_PART;
+    uint64_t segment = gw_config_segment_bytes(ingest->deps.config), reserve = stats.limit_bytes / HELD_PART;
     if (reserve < segment)
         reserve = segment;
     uint64_t left = stats.limit_bytes > stats.disk_bytes ? stats.limit_bytes - stats.disk_bytes : 0;
@@ -140,28 +137,10 @@ static int raise_file_limit(const struct gw_ingest *ingest, struct gw_error *err
                : gw_error_set(error, GW_EIO, 0, "cannot raise the open file limit");
 }
 
-/*
- * The journal takes items of up to a quarter of a segment, and a quota makes segments smaller; half of that leaves
- * room for what the journal adds.
- */
-static uint64_t item_bytes(const struct gw_config *config)
-{
-    uint64_t segment = config->data.segment_bytes;
-    if (config->data.quota_bytes != 0 && segment > config->data.quota_bytes / 4)
-        segment = config->data.quota_bytes / 4;
-    return (segment > 1u << 20 ? segment : 1u << 20) / 8;
-}
-
 /* Each connection must be able to send at least one event of the largest size. */
 static int check_limits(const struct gw_config *config, struct gw_error *error)
 {
     uint64_t share = config->limits.memory_bytes / config->limits.connections;
-    if (config->limits.message_bytes + MESSAGE_GROWTH > item_bytes(config))
-        return gw_error_set(
-            error, GW_EINVALID, 0,
-            "data.segment_size (and data.quota / 4, if there is one) must be at least %llu bytes for "
-            "limits.message_size %u: else a message might never fit",
-            8ull * (config->limits.message_bytes + MESSAGE_GROWTH), config->limits.message_bytes);
     if (share / 4 >= config->limits.event_bytes + 1024u || share >= config->limits.credit_bytes)
         return GW_OK;
     return gw_error_set(
@@ -277,6 +256,7 @@ static int start_threads(struct gw_ingest *ingest, struct gw_error *error)
                                             .sinks = ingest->deps.sinks,
                                             .sink_count = ingest->deps.sink_count,
                                             .realtime = config->journal.realtime,
+                                            .cpus = config->journal.cpus,
                                             .min_commit_interval_ms = config->journal.min_commit_interval_ms,
                                             .outcome = on_outcome,
                                             .stored = on_stored,
@@ -305,7 +285,7 @@ static void set_up(struct gw_ingest *ingest, const struct gw_ingest_deps *deps)
                                               .credit_events = config->limits.credit_events,
                                               .credit_bytes = config->limits.credit_bytes,
                                               .hold_ms = config->limits.hold_ms,
-                                              .item_bytes = item_bytes(config)};
+                                              .item_bytes = gw_config_item_bytes(config)};
     atomic_init(&ingest->budget_left_bytes, config->limits.memory_bytes);
     uint64_t guaranteed = config->limits.memory_bytes / config->limits.connections / 4;
     ingest->guaranteed_bytes =

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -5,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cores.h"
 #include "ingest/accept.h"
 #include "ingest/clock.h"
 #include "ingest/ingest_internal.h"
@@ -377,9 +379,10 @@ static void *run(void *context)
 
 int gw_ingest_thread_start(struct gw_ingest_thread *thread, struct gw_error *error)
 {
-    int failed = pthread_create(&thread->thread, NULL, run, thread);
+    int failed = gw_cores_thread(thread->ingest->deps.config->listen.cpus, &thread->thread, run, thread);
     if (failed)
-        return gw_error_set(error, GW_EIO, failed, "cannot start an ingest thread");
+        return gw_error_set(error, GW_EIO, failed, "cannot start an ingest thread%s",
+                            failed == EINVAL ? ": listen.cpus names no CPU that this process may use" : "");
     /* By us, so that each has its name when devices may connect. */
     char name[16];
     snprintf(name, sizeof name, "ingest-%u", thread->index);

@@ -26,7 +26,7 @@ static int open_journal(struct gw_gateway *gateway, struct gw_error *error)
 {
     const struct gw_config *config = gateway->config;
     struct gw_journal_config journal = {.folder = config->data.folder,
-                                        .segment_bytes = config->data.segment_bytes,
+                                        .segment_bytes = gw_config_segment_bytes(config),
                                         .quota_bytes = config->data.quota_bytes,
                                         .quarantine_per_device = config->limits.quarantine,
                                         .recycle = config->journal.recycle,

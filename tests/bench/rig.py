@@ -16,6 +16,25 @@ OUT = ROOT / "build/bench"
 UNIQUE = 10**9  # users: so many that none comes twice
 
 
+def interrupts():
+    """{interrupt: how often it came, by CPU}, of devices."""
+    found = {}
+    for line in Path("/proc/interrupts").read_text().splitlines()[1:]:
+        name, *fields = line.split()
+        if name[:-1].isdigit():
+            found[name] = [int(field) for field in fields[:os.cpu_count()] if field.isdigit()]
+    return found
+
+
+def disk_cpu(write):
+    """Which CPU gets the disk's interrupts while write() writes to it; None: they come to several, or to none that can be told."""
+    before = interrupts()
+    write()
+    after = interrupts()
+    grown = max(([now - then for now, then in zip(after[name], before.get(name, [0] * len(after[name])))] for name in after), key=sum)
+    return grown.index(max(grown)) if len(grown) > 1 and max(grown) > 0.9 * sum(grown) > 100 else None
+
+
 def cpu_seconds(pid):
     """What getrusage would say to that process, in nanoseconds' precision: all threads, user and system."""
     total = 0
@@ -53,13 +72,14 @@ class Gateway:
     """tributaryd on a fresh data folder, without sinks."""
 
     def __init__(self, bench, threads=0, cache=4096, credit_events=2000, credit_bytes=262144, connections=100,
-                 memory="1GiB", segment="256MiB"):
+                 memory="1GiB", segment="256MiB", listen_cpus="", journal_cpus=""):
         self.folder = bench.new_folder()
         config = self.folder / "tributaryd.yaml"
         config.write_text(
             f"""listen:
   port: 0
   threads: {threads}
+  cpus: "{listen_cpus}"
   certificate: {bench.ca}/server.pem
   key: {bench.ca}/server.key
 auth:
@@ -67,6 +87,8 @@ auth:
 data:
   folder: {self.folder}/data
   segment_size: {segment}
+journal:
+  cpus: "{journal_cpus}"
 privacy:
   pseudonym_cache: {cache}
 observe:

@@ -288,7 +288,7 @@ def test_a_few_devices_come_back_soon(make_gateway):
 
 def test_slow_sinks_reach_devices_as_withheld_credit_and_then_bye(make_gateway):
     """Its only sink cannot write: the journal fills its quota, credit stops before it is full, and nothing acked is lost."""
-    gateway = make_gateway({"data": {"segment_size": "1MiB", "quota": "40MiB"}, "limits": {"hold": "1s", "message_size": "16KiB", "credit_size": "64KiB"},
+    gateway = make_gateway({"data": {"quota": "40MiB"}, "limits": {"hold": "1s", "message_size": "16KiB", "credit_size": "64KiB"},
                             "stream": {"enabled": False}, "lake": {"flush_interval": "1s"}}).start()
     stand_in = gateway.data / "lake"
     if stand_in.exists():
@@ -305,6 +305,8 @@ def test_slow_sinks_reach_devices_as_withheld_credit_and_then_bye(make_gateway):
     assert "message 8" in str(ended.value) and f"1: {d.BYE_UNAVAILABLE}" in str(ended.value) and "30000" in str(ended.value)
     assert gateway.metric("tributary_credit_held") == 1
     assert gateway.metric("tributary_commit_failures_total") == 0  # it was never full
+    full_segments = gateway.metric("tributary_journal_segments") - 1
+    assert full_segments * 2.5 >= 0.8 * 40, "most of the quota holds events: its segments are a sixteenth of it, 2.5 MiB"
     idle.work(1)  # within the credit that it has
     late = Device(gateway, "late").online()
     assert late.welcome[5][0] == 0

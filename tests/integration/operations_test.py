@@ -261,3 +261,21 @@ def test_the_committer_runs_beside_the_others_where_it_may_not(make_gateway):
         Device(gateway, "dev").online().work()
         expected = 1 if gateway.wrapper else 0
         assert len(gateway.log_lines("ingest.no_realtime")) == expected
+
+
+def test_threads_run_on_the_cpus_that_are_configured(make_gateway):
+    cpus = sorted(os.sched_getaffinity(0))
+    gateway = make_gateway({"listen": {"cpus": f"{cpus[0]}"}, "journal": {"cpus": f"{cpus[-1]}"}}).start()
+    Device(gateway, "dev").online().work()
+    where = {name: os.sched_getaffinity(thread) for name, thread in threads_of(gateway).items()}
+    assert where.pop("committer") == {cpus[-1]} and where.pop("ingest-0") == {cpus[0]}
+    assert "ingest-1" not in where
+    assert set(map(frozenset, where.values())) == {frozenset(cpus)}  # sinks and admin: as the kernel places them
+
+
+@pytest.mark.parametrize("section", ["listen", "journal"])
+def test_a_cpu_that_is_not_there_is_named(make_gateway, section):
+    gateway = make_gateway({section: {"cpus": "1023"}})
+    gateway.data.mkdir()
+    code, said = gateway.run_to_failure()
+    assert code == 1 and f"{section}.cpus names no CPU that this process may use" in said

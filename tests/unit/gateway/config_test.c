@@ -4,10 +4,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cores.h"
 #include "config/config.h"
 #include "config/keys.h"
 #include "config/nearest.h"
@@ -304,8 +306,76 @@ static void test_one_thread_fewer_than_cores_serves_devices(void **state)
     assert_int_equal(gw_config_ingest_threads(&config, 2), 1);
     assert_int_equal(gw_config_ingest_threads(&config, 8), 7);
     assert_int_equal(gw_config_ingest_threads(&config, 200), GW_INGEST_THREADS_MAX);
+    config.listen.cpus = "1,4-6";
+    assert_int_equal(gw_config_ingest_threads(&config, 8), 4);
     config.listen.threads = 5;
     assert_int_equal(gw_config_ingest_threads(&config, 2), 5);
+}
+
+static void test_lists_of_cpus(void **state)
+{
+    (void)state;
+    cpu_set_t cpus;
+    assert_int_equal(gw_cores_parse("1", &cpus), GW_OK);
+    assert_true(CPU_COUNT(&cpus) == 1 && CPU_ISSET(1, &cpus));
+    assert_int_equal(gw_cores_parse("0,2-4,3,1023", &cpus), GW_OK);
+    assert_true(CPU_COUNT(&cpus) == 5 && CPU_ISSET(0, &cpus) && CPU_ISSET(2, &cpus) && CPU_ISSET(3, &cpus) &&
+                CPU_ISSET(4, &cpus) && CPU_ISSET(1023, &cpus));
+    static const char *const no_lists[] = {"",   ",", "1,",    "-1",  "1-",   "2-1",
+                                           "1 ", "a", "1-2-3", "0x1", "1024", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof no_lists / sizeof no_lists[0]; i++)
+        assert_int_equal(gw_cores_parse(no_lists[i], &cpus), GW_EINVALID);
+}
+
+static void *where(void *context)
+{
+    cpu_set_t *cpus = context;
+    assert_int_equal(pthread_getaffinity_np(pthread_self(), sizeof *cpus, cpus), 0);
+    return NULL;
+}
+
+static void test_a_thread_runs_on_the_cpus_that_it_is_given(void **state)
+{
+    (void)state;
+    cpu_set_t usable, cpus;
+    assert_int_equal(sched_getaffinity(0, sizeof usable, &usable), 0);
+    int last = CPU_SETSIZE - 1;
+    while (!CPU_ISSET((size_t)last, &usable))
+        last--;
+    char list[16];
+    snprintf(list, sizeof list, "%d", last);
+    pthread_t thread;
+    assert_int_equal(gw_cores_thread(list, &thread, where, &cpus), 0);
+    pthread_join(thread, NULL);
+    assert_true(CPU_COUNT(&cpus) == 1 && CPU_ISSET((size_t)last, &cpus));
+    assert_int_equal(gw_cores_thread("", &thread, where, &cpus), 0);
+    pthread_join(thread, NULL);
+    assert_true(CPU_EQUAL(&cpus, &usable));
+    assert_int_equal(gw_cores_thread("1023", &thread, where, &cpus), EINVAL);
+}
+
+/* Sixteen segments a quota, unless they are to be smaller, or the largest message needs them larger. */
+static void test_a_quota_makes_segments_smaller(void **state)
+{
+    (void)state;
+    const uint64_t mib = 1 << 20;
+    struct gw_config config = {.data = {.segment_bytes = 256 * mib}, .limits = {.message_bytes = 65536}};
+    assert_int_equal(gw_config_segment_bytes(&config), 256 * mib);
+    assert_int_equal(gw_config_item_bytes(&config), 32 * mib);
+    config.data.quota_bytes = 512 * mib;
+    assert_int_equal(gw_config_segment_bytes(&config), 32 * mib);
+    config.data.quota_bytes = 8192 * mib;
+    assert_int_equal(gw_config_segment_bytes(&config), 256 * mib);
+    config.data.quota_bytes = 3 * mib;
+    assert_int_equal(gw_config_segment_bytes(&config), mib);
+    config.limits.message_bytes = 1 * mib;
+    assert_int_equal(gw_config_message_segment_bytes(&config), 8 * mib + 262144);
+    config.data.quota_bytes = 64 * mib;
+    assert_int_equal(gw_config_segment_bytes(&config), 8 * mib + 262144);
+    config.data.quota_bytes = 16 * mib;
+    assert_int_equal(gw_config_segment_bytes(&config), 4 * mib);
+    config.data.segment_bytes = 2 * mib;
+    assert_int_equal(gw_config_segment_bytes(&config), 2 * mib);
 }
 
 static void test_units(void **state)
@@ -395,6 +465,9 @@ int main(void)
         cmocka_unit_test(test_the_printed_effective_configuration_loads_to_the_same),
         cmocka_unit_test(test_check_config_warns_about_files_that_cannot_be_read),
         cmocka_unit_test(test_one_thread_fewer_than_cores_serves_devices),
+        cmocka_unit_test(test_lists_of_cpus),
+        cmocka_unit_test(test_a_thread_runs_on_the_cpus_that_it_is_given),
+        cmocka_unit_test(test_a_quota_makes_segments_smaller),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_nearest),
     };
