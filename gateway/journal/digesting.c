@@ -52,6 +52,7 @@ static int note_digest(struct gw_journal *journal, struct gw_part *part)
     if (rc == 0 && part->state == GW_SEGMENT_SUSPECT) {
         part->state = GW_SEGMENT_SEALED;
         part->pinned = false;
+        gw_part_close_unused(journal);
     }
     record = gw_part_record(part);
     pthread_mutex_unlock(&journal->lock);

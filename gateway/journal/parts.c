@@ -107,20 +107,28 @@ static int verify_and_open(struct gw_journal *journal, const struct gw_part *par
     return rc != 0 ? rc : gw_segment_open(folder.text, out);
 }
 
-static void close_least_used(struct gw_journal *journal)
+static bool may_be_closed(const struct gw_journal *journal, const struct gw_part *part)
+{
+    return part->segment.env && part != journal->active && !part->pinned;
+}
+
+void gw_part_close_unused(struct gw_journal *journal)
 {
     size_t open = 0;
-    struct gw_part *oldest = NULL;
-    for (size_t i = 0; i < journal->part_count; i++) {
-        struct gw_part *part = journal->parts[i];
-        if (!part->segment.env || part == journal->active || part->pinned)
-            continue;
-        open++;
-        if (part->refs == 0 && (!oldest || part->last_used < oldest->last_used))
-            oldest = part;
-    }
-    if (open > GW_JOURNAL_OPEN_PARTS_MAX && oldest)
+    for (size_t i = 0; i < journal->part_count; i++)
+        open += may_be_closed(journal, journal->parts[i]);
+    while (open-- > GW_JOURNAL_OPEN_PARTS_MAX) {
+        struct gw_part *oldest = NULL;
+        for (size_t i = 0; i < journal->part_count; i++) {
+            struct gw_part *part = journal->parts[i];
+            if (may_be_closed(journal, part) && part->refs == 0 &&
+                (!oldest || part->last_used < oldest->last_used))
+                oldest = part;
+        }
+        if (!oldest)
+            return;
         gw_segment_close(&oldest->segment);
+    }
 }
 
 int gw_part_acquire(struct gw_journal *journal, struct gw_part *part)
@@ -157,7 +165,7 @@ void gw_part_release(struct gw_journal *journal, struct gw_part *part)
     part->refs--;
     if (part->refs == 0 && part->opening)
         pthread_cond_broadcast(&journal->opened);
-    close_least_used(journal);
+    gw_part_close_unused(journal);
 }
 
 static int put_record(void *context, struct gw_meta_txn *t)

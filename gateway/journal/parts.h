@@ -125,6 +125,8 @@ void gw_part_remove(struct gw_journal *journal, struct gw_part *part); /* takes 
  * set aside. */
 GW_MUST_CHECK int gw_part_acquire(struct gw_journal *journal, struct gw_part *part);
 void gw_part_release(struct gw_journal *journal, struct gw_part *part); /* lock held */
+/* Closes those that nobody has used for longest, beyond GW_JOURNAL_OPEN_PARTS_MAX: an open one takes some MB. Lock held. */
+void gw_part_close_unused(struct gw_journal *journal);
 /*
  * Moves a damaged segment out of the way, into damaged/, notes and logs it; part->lost and part->end say what
  * is gone. Any thread, lock not held.

@@ -186,11 +186,13 @@ static void become(struct gw_journal *journal, struct gw_part *part, const struc
     part->sealed_ms = record->sealed_ms;
     part->pinned = record->state == GW_SEGMENT_SUSPECT;
     part->undigested = undigested;
+    part->last_used = ++journal->use_counter; /* who reads as fast as is written reads it next */
     journal->digests_due = journal->digests_due || undigested;
     journal->active = NULL;
     journal->end = record->end > journal->end ? record->end : journal->end;
     gw_rows_clear(&journal->rows);
     gw_settled_clear(&journal->settled);
+    gw_part_close_unused(journal);
     pthread_mutex_unlock(&journal->lock);
 }
 
@@ -259,13 +261,12 @@ static int seal(struct gw_journal *journal, bool with_digest, struct gw_error *e
         gw_log(GW_LOG_WARNING, "journal.quarantine_full",
                "the oldest quarantined events were dropped before their 7 days",
                GW_UINT("events", seal.evicted));
+    const bool readable = part->segment.env != NULL; /* from here on it may be closed, being one of many */
     become(journal, part, &seal.record, !failed && !with_digest);
     if (gw_journal_quota_load(journal) != 0)
         gw_log(GW_LOG_WARNING, "journal.quarantine_uncounted",
                "what is in quarantine cannot be counted: until it can, devices have their quota anew");
-    return part->segment.env
-               ? 0
-               : gw_part_set_aside(journal, part, "it cannot be read back after a failed write");
+    return readable ? 0 : gw_part_set_aside(journal, part, "it cannot be read back after a failed write");
 }
 
 int gw_journal_roll(struct gw_journal *journal, struct gw_error *error)

@@ -180,6 +180,29 @@ static void test_the_digest_keeps_up_with_large_commits(void **state)
     check_all_there(f);
 }
 
+static size_t open_parts(const struct fixture *f)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < f->journal->part_count; i++)
+        open += f->journal->parts[i]->segment.env != NULL;
+    return open;
+}
+
+/* A backlog without readers, such as while all sinks are down: each open segment takes LMDB's lists, 2 MB and more. */
+static void test_segments_that_nobody_reads_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    (void)half_digested(f, 0);
+    while (f->journal->part_count < 3 * GW_JOURNAL_OPEN_PARTS_MAX)
+        (void)fill_one(f);
+    assert_int_equal(open_parts(f), GW_JOURNAL_OPEN_PARTS_MAX +
+                                        2); /* the active one, and the one that waits for its digest */
+    finish_digests(f);
+    assert_int_equal(open_parts(f), GW_JOURNAL_OPEN_PARTS_MAX + 1);
+    check_all_there(f);
+    assert_int_equal(open_parts(f), GW_JOURNAL_OPEN_PARTS_MAX + 1);
+}
+
 static void test_without_steps_a_roll_ends_the_digest_before(void **state)
 {
     struct fixture *f = *state;
@@ -367,6 +390,7 @@ int main(void)
         T(test_steps_make_the_digest_a_chunk_at_a_time),
         T(test_damage_is_found_by_a_digest_made_in_steps),
         T(test_the_digest_keeps_up_with_large_commits),
+        T(test_segments_that_nobody_reads_are_closed),
         T(test_without_steps_a_roll_ends_the_digest_before),
         T(test_a_kill_between_the_steps_loses_nothing),
         T(test_damage_after_a_kill_is_found_by_a_child),
