@@ -154,12 +154,10 @@ void gw_config_free(struct gw_config *config);
 
 /* A connection's id has 8 bits for its thread, and LMDB 126 places for readers. */
 #define GW_INGEST_THREADS_MAX 64u
-/* How many threads serve devices: as configured, or one for each of listen.cpus, or else one for each of `cores` but one, which
- * commits, sinks and the kernel's own work need; at least 1, at most GW_INGEST_THREADS_MAX. */
+/* How many threads serve devices: as configured, or one for each of listen.cpus (of `cores` at most: a list may name more than
+ * there are), or else one for each of `cores` but one, which commits, sinks and the kernel's own work need; at least 1, at most GW_INGEST_THREADS_MAX. */
 unsigned gw_config_ingest_threads(const struct gw_config *config, unsigned cores);
 
-/* What config.def has as the least of data.segment_size. */
-#define GW_SEGMENT_BYTES_LEAST ((uint64_t)1 << 20)
 /* Of one journal segment, in bytes: as configured, but with a quota at most a sixteenth of it, so that little of it lies
  * idle; more, up to a quarter, if the largest message needs that. */
 uint64_t gw_config_segment_bytes(const struct gw_config *config);

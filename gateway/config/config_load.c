@@ -103,7 +103,7 @@ unsigned gw_config_ingest_threads(const struct gw_config *config, unsigned cores
     unsigned count = config->listen.threads;
     cpu_set_t cpus;
     if (count == 0 && config->listen.cpus && gw_cores_parse(config->listen.cpus, &cpus) == GW_OK)
-        count = (unsigned)CPU_COUNT(&cpus);
+        count = (unsigned)CPU_COUNT(&cpus) < cores ? (unsigned)CPU_COUNT(&cpus) : cores;
     if (count == 0)
         count = cores > 1 ? cores - 1 : 1;
     return count < GW_INGEST_THREADS_MAX ? count : GW_INGEST_THREADS_MAX;
@@ -116,6 +116,7 @@ unsigned gw_config_ingest_threads(const struct gw_config *config, unsigned cores
 /* Of a quota about two segments lie idle: one is being filled, and one is kept free so that nothing in flight finds it full. */
 #define QUOTA_SEGMENTS 16u
 #define QUOTA_SEGMENTS_LEAST 4u
+#define SEGMENT_BYTES_LEAST ((uint64_t)1 << 20) /* as config.def has it */
 
 uint64_t gw_config_message_segment_bytes(const struct gw_config *config)
 {
@@ -132,7 +133,7 @@ uint64_t gw_config_segment_bytes(const struct gw_config *config)
             share = quota / QUOTA_SEGMENTS_LEAST;
         bytes = share < bytes ? share : bytes;
     }
-    return bytes > GW_SEGMENT_BYTES_LEAST ? bytes : GW_SEGMENT_BYTES_LEAST;
+    return bytes > SEGMENT_BYTES_LEAST ? bytes : SEGMENT_BYTES_LEAST;
 }
 
 uint64_t gw_config_item_bytes(const struct gw_config *config)

@@ -308,6 +308,7 @@ static void test_one_thread_fewer_than_cores_serves_devices(void **state)
     assert_int_equal(gw_config_ingest_threads(&config, 200), GW_INGEST_THREADS_MAX);
     config.listen.cpus = "1,4-6";
     assert_int_equal(gw_config_ingest_threads(&config, 8), 4);
+    assert_int_equal(gw_config_ingest_threads(&config, 2), 2);
     config.listen.threads = 5;
     assert_int_equal(gw_config_ingest_threads(&config, 2), 5);
 }
