@@ -19,7 +19,6 @@ It fails if at half load (or the first part given, without a 50) the ack's p50 i
 """
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -37,12 +36,9 @@ class Rig:
     def __init__(self, bench, args):
         self.bench, self.args = bench, args
         self.message_bytes = 1  # of a batch; told by the first load
-        self.disk_cpu = None if args.anywhere else rig.disk_cpu(lambda: self.bare(1e6))
-        others = sorted(os.sched_getaffinity(0) - {self.disk_cpu})
-        placed = {} if self.disk_cpu is None or not others else {"journal_cpus": self.disk_cpu,
-                                                                 "listen_cpus": ",".join(map(str, others))}
+        self.placement = {} if args.anywhere else rig.placement(lambda: self.bare(1e6))
         self.server = rig.Gateway(bench, threads=args.threads, credit_events=args.batch * 64,
-                                  credit_bytes=max(262144, args.batch * 64 * 100), segment=args.segment, **placed)
+                                  credit_bytes=max(262144, args.batch * 64 * 100), segment=args.segment, **self.placement)
 
     def load(self, window, seconds, **more):
         done = self.bench.load(self.server.port, devices=self.args.devices, events=0, duration=seconds, batch=self.args.batch,
@@ -112,7 +108,7 @@ def run(bench, args):
             parts.append(row)
             rig.print_row(part, row["ceiling"] / 1e6, *row["acks"].values(), *row["commit"].values(), row["ratio"], row["batch_p50"],
                           row["batch_ratio"], row["batches_per_commit"])
-        return {"threads": args.threads, "committer_cpu": tested.disk_cpu, "parts": parts}
+        return {"threads": args.threads, "committer_cpu": tested.placement.get("journal_cpus"), "parts": parts}
     finally:
         tested.server.stop()
 

@@ -17,22 +17,36 @@ UNIQUE = 10**9  # users: so many that none comes twice
 
 
 def interrupts():
-    """{interrupt: how often it came, by CPU}, of devices."""
-    found = {}
-    for line in Path("/proc/interrupts").read_text().splitlines()[1:]:
-        name, *fields = line.split()
-        if name[:-1].isdigit():
-            found[name] = [int(field) for field in fields[:os.cpu_count()] if field.isdigit()]
-    return found
+    """How often each CPU was interrupted by each device: {(interrupt, CPU): times}."""
+    head, *lines = Path("/proc/interrupts").read_text().splitlines()
+    cpus = [int(name[3:]) for name in head.split()]
+    return {(line.split()[0], cpu): int(times) for line in lines if line.split()[0][:-1].isdigit()
+            for cpu, times in zip(cpus, line.split()[1:])}
 
 
-def disk_cpu(write):
-    """Which CPU gets the disk's interrupts while write() writes to it; None: they come to several, or to none that can be told."""
-    before = interrupts()
-    write()
-    after = interrupts()
-    grown = max(([now - then for now, then in zip(after[name], before.get(name, [0] * len(after[name])))] for name in after), key=sum)
-    return grown.index(max(grown)) if len(grown) > 1 and max(grown) > 0.9 * sum(grown) > 100 else None
+def interrupted_cpu(write, on):
+    """Which CPU gets the disk's interrupts while write() runs on that one; None: there are too few to tell."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {on})
+    try:
+        before = interrupts()
+        write()
+        grown = {key: times - before.get(key, 0) for key, times in interrupts().items()}
+    finally:
+        os.sched_setaffinity(0, usable)
+    most = max(grown, key=grown.get, default=None)
+    return most[1] if most and grown[most] > 100 else None
+
+
+def placement(write):
+    """The CPUs of a gateway's threads as docs/operating.md says, as arguments for Gateway; none where that does not apply: there is one
+    CPU, or the disk's interrupts follow who writes."""
+    usable = sorted(os.sched_getaffinity(0))
+    found = {interrupted_cpu(write, cpu) for cpu in (usable[0], usable[-1])}
+    if len(usable) == 1 or len(found) != 1 or not found <= set(usable):
+        return {}
+    (cpu,) = found
+    return {"journal_cpus": cpu, "listen_cpus": ",".join(str(other) for other in usable if other != cpu)}
 
 
 def cpu_seconds(pid):
